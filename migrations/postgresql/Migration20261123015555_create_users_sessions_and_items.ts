@@ -1,0 +1,44 @@
+import { Migration } from '@mikro-orm/migrations';
+
+export class Migration20261123015555_create_users_sessions_and_items extends Migration {
+
+  override name = 'Migration20261123015555_create_users_sessions_and_items';
+
+  override up(): void | Promise<void> {
+    this.addSql(`create table "users" ("id" serial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "email" varchar(254) not null, "password_hash" varchar(255) not null, "first_name" varchar(100) not null, "last_name" varchar(100) not null, "role" text not null default 'user', "is_active" boolean not null default true, "is_verified" boolean not null default false, "password_changed_at" timestamptz(3) not null default now(), "last_login" timestamptz(3) null, "last_login_ip" varchar(45) null);`);
+    this.addSql(`alter table "users" add constraint "users_public_id_unique" unique ("public_id");`);
+    this.addSql(`create unique index "users_email_unique" on "users" ("email") where deleted_at is null;`);
+
+    this.addSql(`create table "sessions" ("id" serial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "user_id" int not null, "gen" int not null default 0, "confirmed_gen" int not null default 0, "rotation_id" uuid null, "rotated_at" timestamptz(3) not null default now(), "expires_at" timestamptz(3) not null, "idle_expires_at" timestamptz(3) not null, "revoked_at" timestamptz(3) null, "revoke_reason" text null, "ip" varchar(45) null, "user_agent" varchar(400) null);`);
+    this.addSql(`alter table "sessions" add constraint "sessions_public_id_unique" unique ("public_id");`);
+    this.addSql(`create index "sessions_user_id_index" on "sessions" ("user_id");`);
+
+    this.addSql(`create table "items" ("id" serial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "name" varchar(100) not null, "description" text null, "status" text not null default 'draft', "priority" int not null default 1, "owner_id" int null);`);
+    this.addSql(`alter table "items" add constraint "items_public_id_unique" unique ("public_id");`);
+    this.addSql(`create index "items_owner_id_index" on "items" ("owner_id");`);
+    this.addSql(`create index "items_newest" on "items" ("created_at", "id") where deleted_at is null;`);
+    this.addSql(`create index "items_newest_by_status" on "items" ("status", "created_at", "id") where deleted_at is null;`);
+
+    this.addSql(`alter table "users" add constraint "users_email_lower_case" check (email = lower(email));`);
+    this.addSql(`alter table "users" add constraint "users_role_check" check ("role" in ('user', 'moderator', 'admin', 'super_admin'));`);
+
+    this.addSql(`alter table "sessions" add constraint "sessions_user_id_foreign" foreign key ("user_id") references "users" ("id") on delete cascade;`);
+    this.addSql(`alter table "sessions" add constraint "sessions_gen_range" check (gen >= 0 and confirmed_gen >= 0 and confirmed_gen <= gen);`);
+    this.addSql(`alter table "sessions" add constraint "sessions_revoked_with_reason" check ((revoked_at is null) = (revoke_reason is null));`);
+    this.addSql(`alter table "sessions" add constraint "sessions_revoke_reason_check" check ("revoke_reason" in ('logout', 'logout_all', 'password_change', 'deactivated', 'refresh_reuse', 'revoked'));`);
+
+    this.addSql(`alter table "items" add constraint "items_owner_id_foreign" foreign key ("owner_id") references "users" ("id") on delete set null;`);
+    this.addSql(`alter table "items" add constraint "items_priority_range" check (priority >= 1 and priority <= 5);`);
+    this.addSql(`alter table "items" add constraint "items_status_check" check ("status" in ('draft', 'active', 'archived'));`);
+  }
+
+  override down(): void | Promise<void> {
+    this.addSql(`alter table "sessions" drop constraint "sessions_user_id_foreign";`);
+    this.addSql(`alter table "items" drop constraint "items_owner_id_foreign";`);
+
+    this.addSql(`drop table if exists "users" cascade;`);
+    this.addSql(`drop table if exists "sessions" cascade;`);
+    this.addSql(`drop table if exists "items" cascade;`);
+  }
+
+}

@@ -1,0 +1,72 @@
+import cors from '@fastify/cors'
+import fastify, { type FastifyBaseLogger } from 'fastify'
+import type { Logger } from 'pino'
+import { controllers } from './controllers/index.ts'
+import { docsController } from './controllers/docs.controller.ts'
+import type { Config } from './core/config.ts'
+import { drainOnClose } from './core/drain.ts'
+import { AppError } from './core/errors.ts'
+import { handleClientError, parseJson, parseQuery, rejectUnknownRoutes, requestId, securityHeaders } from './core/http.ts'
+import { guardOf, type DocumentedRoute } from './core/openapi.ts'
+import { handleError, pathOf } from './core/responses.ts'
+import { serializerCompiler, validatorCompiler, type App, type ZodTypeProvider } from './core/validation.ts'
+import type { Services } from './wiring.ts'
+
+/** Bytes. */
+const bodyLimit = 1024 * 1024
+/** Milliseconds that a request may take to arrive, its headers and its body. */
+const arrivalLimit = { headersTimeout: 10_000, requestTimeout: 30_000 }
+
+/** Builds the HTTP application over the services. It listens to nothing yet. */
+export async function createApp(config: Config, services: Services, log: Logger): Promise<App> {
+  const app: App = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    genReqId: requestId,
+    trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
+    bodyLimit,
+    return503OnClosing: false,
+    routerOptions: { querystringParser: parseQuery, maxParamLength: 500 },
+    requestTimeout: arrivalLimit.requestTimeout,
+    http: { headersTimeout: arrivalLimit.headersTimeout, connectionsCheckingInterval: 1000 },
+    clientErrorHandler: handleClientError,
+    frameworkErrors: handleError,
+  }).withTypeProvider<ZodTypeProvider>()
+
+  // How bodies come in, and how replies go out.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson)
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler(handleError)
+
+  // What happens to every request, in this order.
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(securityHeaders).header('x-request-id', request.id)
+    if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') throw new AppError('unsupported_media_type', 'Send the body without a content coding')
+  })
+  await app.register(cors, { origin: config.CORS_ORIGINS.includes('*') ? '*' : config.CORS_ORIGINS, credentials: config.CORS_CREDENTIALS, exposedHeaders: ['x-request-id', 'location', 'retry-after'], strictPreflight: false, maxAge: 600 })
+  rejectUnknownRoutes(app)
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, id, actor } = request
+    log.info(
+      { request_id: id, method, route: routeOptions.url, path: pathOf(request), status: reply.statusCode, duration_ms: Math.round(reply.elapsedTime * 10) / 10, user: actor?.public_id, ip: request.ip },
+      'request',
+    )
+  })
+  drainOnClose(app, config.SHUTDOWN_TIMEOUT_SECONDS)
+
+  // Who may ask what.
+  app.decorateRequest('actor')
+  app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
+  const routes: DocumentedRoute[] = []
+  app.addHook('onRoute', (route) => {
+    if (route.url === '*') return
+    if (typeof guardOf(route.onRequest) !== 'function') throw new Error(`${String(route.method)} ${route.url} declares no guard`)
+    if (route.schema && route.method !== 'HEAD') routes.push(route)
+  })
+
+  for (const register of controllers) register(app, services)
+  if (config.DOCS_ENABLED) docsController(app, config.APP_NAME, routes)
+  return app
+}

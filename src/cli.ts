@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import type { Config } from './core/config.ts'
+import { createPasswords } from './core/security/passwords.ts'
+import { configOrExit, exitWith } from './core/start.ts'
+import { version } from './core/version.ts'
+import { openDatabase, type Database } from './db/database.ts'
+import { createMigrations, downgrade, findDrift, upgrade } from './db/migrator.ts'
+import { migrationStatus } from './db/migrations.ts'
+import { seed } from './db/seed.ts'
+
+/** Building an index takes longer than any request may. */
+const migrationTimeoutSeconds = 600
+
+/** Opens the database as the role that may change its schema, and closes it whatever happens. */
+async function withDatabase(work: (database: Database, config: Config) => Promise<void>): Promise<void> {
+  const config = configOrExit()
+  const database = openDatabase({
+    ...config,
+    DATABASE_URL: config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL,
+    DATABASE_TIMEOUT_SECONDS: migrationTimeoutSeconds,
+  })
+  try {
+    await work(database, config)
+  } finally {
+    await database.close()
+  }
+}
+
+const tell = (names: string[], done: string, nothing: string) => console.log(names.map((name) => `${done} ${name}`).join('\n') || nothing)
+
+const app = new Command('app').description('Operates this service.').version(version)
+const db = app.command('db').description('the database: migrations and seeds')
+
+db.command('migrate')
+  .description('write a migration, for both databases, from what changed in the models')
+  .argument('<description>', 'a few words, such as "add tags to items"')
+  .action(async (description: string) => tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.'))
+
+db.command('upgrade')
+  .description('apply every pending migration')
+  .action(() => withDatabase(async (database) => tell(await upgrade(database), 'applied', 'The database is up to date.')))
+
+db.command('downgrade')
+  .description('take back the last migration')
+  .option('--all', 'take back every migration: this empties the database')
+  .action(({ all }: { all?: boolean }) => withDatabase(async (database) => tell(await downgrade(database, all), 'took back', 'No migration is applied.')))
+
+db.command('status')
+  .description('show which migrations are applied; exit code 1 when some are pending')
+  .action(() =>
+    withDatabase(async (database) => {
+      const { applied, pending } = await migrationStatus(database)
+      tell(applied, 'applied', 'No migration is applied.')
+      tell(pending, 'pending', 'No migration is pending.')
+      if (pending.length > 0) process.exitCode = 1
+    }),
+  )
+
+db.command('check')
+  .description('fail when a model was changed and its migration forgotten')
+  .action(async () => {
+    const drifted = await findDrift()
+    if (drifted.length > 0) exitWith(`Models and migrations differ (${drifted.join(', ')}): run npm run db:migrate -- "what changed"`)
+    console.log('Models and migrations agree.')
+  })
+
+db.command('seed')
+  .description('fill an empty database with the test users and sample items')
+  .action(() =>
+    withDatabase(async (database, config) => {
+      if (config.NODE_ENV === 'production') exitWith('Seeds are for development: their passwords are known to everybody.')
+      console.log((await seed(database, createPasswords(config))) ? 'Seeded.' : 'The database is not empty: nothing was changed.')
+    }),
+  )
+
+await app.parseAsync().catch((error: Error) => exitWith(error.message))

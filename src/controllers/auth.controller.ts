@@ -1,0 +1,44 @@
+import type { FastifyRequest } from 'fastify'
+import { authenticated, open } from '../core/guards.ts'
+import { created, success } from '../core/responses.ts'
+import { listSessions, login, logout, logoutAll, refresh, register, revokeSession } from '../schemas/auth.schema.ts'
+import type { Services } from '../wiring.ts'
+import type { App } from '../core/validation.ts'
+
+export function authController(app: App, { auth, sessions }: Services) {
+  const path = '/api/v1/auth'
+
+  app.post(`${path}/register`, { schema: register, onRequest: open }, async (request, reply) =>
+    created(reply, '/api/v1/users/me', await auth.register(request.body, clientOf(request))),
+  )
+
+  app.post(`${path}/login`, { schema: login, onRequest: open }, async (request) => success(await auth.login(request.body, clientOf(request))))
+
+  app.post(`${path}/refresh`, { schema: refresh, onRequest: open }, async (request) =>
+    success(await auth.refresh(request.body.refresh_token, clientOf(request))),
+  )
+
+  app.post(`${path}/logout`, { schema: logout, onRequest: open }, async (request) => {
+    await auth.logout(request.body.refresh_token, clientOf(request))
+    return success({ message: 'You are signed out' })
+  })
+
+  app.post(`${path}/logout-all`, { schema: logoutAll, onRequest: authenticated }, async ({ actor }) => {
+    const tokens_revoked = await sessions.revokeAll(actor)
+    return success({ message: 'You are signed out everywhere', tokens_revoked })
+  })
+
+  app.get(`${path}/sessions`, { schema: listSessions, onRequest: authenticated }, async ({ actor }) => success(await sessions.list(actor)))
+
+  app.delete(`${path}/sessions/:public_id`, { schema: revokeSession, onRequest: authenticated }, async ({ actor, params }) => {
+    await sessions.revoke(actor, params.public_id)
+    return success({ message: 'The session has ended' })
+  })
+}
+
+/** Where a request came from, for the session list and the audit log; a header of any length is cut to the column's. */
+const clientOf = ({ id, ip, headers }: FastifyRequest) => ({
+  request_id: id,
+  ip,
+  user_agent: headers['user-agent']?.slice(0, 400) ?? null,
+})

@@ -1,0 +1,26 @@
+import { UnavailableError } from '../core/errors.ts'
+import { open } from '../core/guards.ts'
+import { success } from '../core/responses.ts'
+import type { App } from '../core/validation.ts'
+import { version } from '../core/version.ts'
+import { health, live, ready } from '../schemas/health.schema.ts'
+import type { Services } from '../wiring.ts'
+
+export function healthController(app: App, services: Services) {
+  let draining = false
+  app.addHook('preClose', async () => {
+    draining = true
+  })
+
+  app.get('/health', { schema: health, onRequest: open }, async () =>
+    success({ status: 'healthy' as const, version, uptime_seconds: Math.round(process.uptime()) }),
+  )
+
+  app.get('/health/live', { schema: live, onRequest: open }, async () => success({ status: 'live' as const }))
+
+  app.get('/health/ready', { schema: ready, onRequest: open }, async () => {
+    if (draining) throw new UnavailableError('The server is stopping')
+    await services.health.ready()
+    return success({ status: 'ready' as const })
+  })
+}

@@ -1,0 +1,29 @@
+import { authenticated, optional } from '../core/guards.ts'
+import { created, success } from '../core/responses.ts'
+import { createItem, deleteItem, getItem, listItems, searchItems, updateItem } from '../schemas/item.schema.ts'
+import type { Services } from '../wiring.ts'
+import type { App } from '../core/validation.ts'
+
+export function itemController(app: App, { items }: Services) {
+  const path = '/api/v1/items'
+
+  app.get(path, { schema: listItems, onRequest: optional }, async ({ query }) => success(await items.list(query)))
+
+  app.get(`${path}/search`, { schema: searchItems, onRequest: optional }, async ({ query }) => success(await items.search(query)))
+
+  app.post(path, { schema: createItem, onRequest: authenticated }, async ({ actor, body }, reply) => {
+    const item = await items.create(actor, body)
+    return created(reply, `${path}/${item.public_id}`, item)
+  })
+
+  app.get(`${path}/:public_id`, { schema: getItem, onRequest: optional }, async ({ params }) => success(await items.get(params.public_id)))
+
+  app.patch(`${path}/:public_id`, { schema: updateItem, onRequest: authenticated }, async ({ actor, params, body }) =>
+    success(await items.change(actor, params.public_id, body)),
+  )
+
+  app.delete(`${path}/:public_id`, { schema: deleteItem, onRequest: authenticated }, async ({ actor, params }) => {
+    await items.remove(actor, params.public_id)
+    return success({ message: 'The item was deleted' })
+  })
+}

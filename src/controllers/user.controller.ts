@@ -1,0 +1,25 @@
+import { authenticated } from '../core/guards.ts'
+import { success } from '../core/responses.ts'
+import { changePassword, deactivate, getProfile, updateProfile } from '../schemas/user.schema.ts'
+import type { Services } from '../wiring.ts'
+import type { App } from '../core/validation.ts'
+
+export function userController(app: App, { users }: Services) {
+  const path = '/api/v1/users/me'
+
+  app.get(path, { schema: getProfile, onRequest: authenticated }, async ({ actor }) => success(await users.profile(actor)))
+
+  app.patch(path, { schema: updateProfile, onRequest: authenticated }, async ({ actor, body }) =>
+    success(await users.changeProfile(actor, body)),
+  )
+
+  app.post(`${path}/password`, { schema: changePassword, onRequest: authenticated }, async ({ actor, body }) => {
+    await users.changePassword(actor, body)
+    return success({ message: 'Your password was changed, and your other sessions have ended' })
+  })
+
+  app.post(`${path}/deactivate`, { schema: deactivate, onRequest: authenticated }, async ({ actor }) => {
+    await users.deactivate(actor)
+    return success({ message: 'Your account was deactivated' })
+  })
+}

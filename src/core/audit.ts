@@ -1,0 +1,21 @@
+import type { Logger } from 'pino'
+
+/** What a security log is asked about. */
+export type AuditEvent =
+  | 'account.registered'
+  | 'account.deactivated'
+  | 'login.succeeded'
+  | 'login.failed'
+  | 'password.changed'
+  | 'session.refresh_refused'
+  | 'session.refresh_reuse'
+  | 'session.revoked'
+
+/** Public ids and reasons only: no credential, no e-mail. */
+export type Audit = (event: AuditEvent, details: Record<string, string | number | boolean | null | undefined>) => void
+
+/** Writes each security event as one structured line, marked `channel: "audit"`. */
+export function createAudit(log: Logger): Audit {
+  const channel = log.child({ channel: 'audit' })
+  return (event, details) => channel.info({ event, ...details }, event)
+}

@@ -1,0 +1,31 @@
+import { Server as TcpServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+
+/** Milliseconds after which a kept-alive connection without a request counts as unused. */
+const politeWait = 1000
+
+/**
+ * Makes `app.close()` fail no request. It stops accepting connections, but leaves open those there
+ * are: a client may just be sending its next request on one. Fastify answers it with
+ * `Connection: close`, which ends it politely. Then the silent ones are closed, and after the limit
+ * whatever is left.
+ */
+export function drainOnClose(app: FastifyInstance, limitSeconds: number): void {
+  app.addHook('preClose', async () => {
+    const { server } = app
+    if (!server.listening) return
+    // `http.Server.close` would cut the idle connections at once; the one below it does not.
+    const drained = new Promise<void>((resolve) => void TcpServer.prototype.close.call(server, () => resolve()))
+    const deadline = Date.now() + limitSeconds * 1000
+    const step = (wait: number) => Promise.race([drained.then(() => true), sleep(wait, false, { ref: false })])
+
+    let done = await step(Math.min(politeWait, limitSeconds * 1000))
+    while (!done && Date.now() < deadline) {
+      server.closeIdleConnections()
+      done = await step(100)
+    }
+    server.closeAllConnections()
+    await drained
+  })
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { projectRoot, sampleSecret } from './config.ts'
+
+const envFile = join(projectRoot, '.env')
+const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
+
+/**
+ * Collects the settings: the real environment, and beneath it the file `.env`.
+ *
+ * On a first start in development, when neither names the secrets, `.env` is written from
+ * `.env.example` with random ones. It is never written in production, nor over an existing file.
+ */
+export function loadEnvironment(): NodeJS.ProcessEnv {
+  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()))
+  const unconfigured = secrets.some((name) => given[name] === undefined)
+  const file = readEnvFile() ?? (unconfigured && given['NODE_ENV'] !== 'production' ? createEnvFile() : {})
+  return { ...file, ...given }
+}
+
+function readEnvFile(): NodeJS.Dict<string> | undefined {
+  try {
+    return parseEnv(readFileSync(envFile, 'utf8'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function createEnvFile(): NodeJS.Dict<string> | undefined {
+  const example = readFileSync(join(projectRoot, '.env.example'), 'utf8')
+  const content = secrets.reduce((text, name) => text.replace(`${name}=${sampleSecret}`, `${name}=${newSecret(name)}`), example)
+  // Written aside and then linked, which fails if `.env` exists: of two first starts at once one
+  // wins whole, and no file of a user is ever overwritten.
+  const draft = `${envFile}.${process.pid}.new`
+  writeFileSync(draft, content, { mode: 0o600, flag: 'wx' })
+  try {
+    linkSync(draft, envFile)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft)
+  }
+  return readEnvFile()
+}
+
+/** A Fernet key is exactly 32 bytes in padded URL-safe base64; the other secrets are 48 random bytes. */
+function newSecret(name: string): string {
+  return name === 'ENCRYPTION_KEY' ? `${randomBytes(32).toString('base64url')}=` : randomBytes(48).toString('base64url')
+}

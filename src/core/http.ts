@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyBodyParser, FastifyInstance } from 'fastify'
+import { AppError, MethodNotAllowedError, NotFoundError } from './errors.ts'
+import { failure, pathOf, statusOf } from './responses.ts'
+
+/** On every answer, errors included. The docs page has its own content policy. */
+export const securityHeaders = {
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+}
+
+/** Takes a well-formed `X-Request-Id`, so that one id follows a request through several services; makes one otherwise. */
+export function requestId({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
+}
+
+/** Strict UTF-8 and strict JSON. An empty body counts as none. */
+export const parseJson: FastifyBodyParser<Buffer> = (_request, body, done) => {
+  if (body.length === 0) return done(null, undefined)
+  try {
+    done(null, JSON.parse(utf8.decode(body)))
+  } catch {
+    done(new AppError('invalid_json', 'The body is not valid JSON in UTF-8'))
+  }
+}
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * Parses a query string. A value that is not percent-encoded UTF-8 becomes a lone surrogate, which
+ * every text schema refuses with 400; a name given twice becomes a list, which they refuse as well.
+ */
+export function parseQuery(query: string): Record<string, string | string[]> {
+  const result: Record<string, string | string[]> = Object.create(null)
+  for (const pair of query.split('&')) {
+    if (pair === '') continue
+    const split = pair.indexOf('=')
+    const name = decode(split < 0 ? pair : pair.slice(0, split))
+    const value = split < 0 ? '' : decode(pair.slice(split + 1))
+    const known = result[name]
+    result[name] = known === undefined ? value : [known, value].flat()
+  }
+  return result
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return '\uD800'
+  }
+}
+
+/**
+ * Answers 404 for unknown paths and 405 for known ones asked with another method, before any body is
+ * read. Fastify itself knows only the 404.
+ */
+export function rejectUnknownRoutes(app: FastifyInstance): void {
+  const routes = new Map<string, { pattern: RegExp; methods: Set<string> }>()
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url === '*') return
+    const route = routes.get(url) ?? { pattern: new RegExp(`^${url.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+')}$`), methods: new Set() }
+    for (const name of [method].flat()) route.methods.add(name)
+    routes.set(url, route)
+  })
+  app.addHook('onRequest', async (request) => {
+    if (!request.is404) return
+    const path = pathOf(request)
+    const methods = [...routes.values()].filter(({ pattern }) => pattern.test(path)).flatMap((route) => [...route.methods])
+    throw methods.length > 0 ? new MethodNotAllowedError([...new Set(methods)].toSorted()) : new NotFoundError()
+  })
+}
+
+/** Answers what is too broken to become a request: bad framing, oversized headers, a client too slow. */
+export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy() as unknown as void
+  const fault =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new AppError('headers_too_large', 'The headers are too large')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new AppError('request_timeout', 'The request took too long to arrive')
+        : new AppError('bad_request', 'The request is malformed')
+  const id = randomUUID()
+  const body = JSON.stringify(failure(fault, id))
+  const headers = {
+    ...securityHeaders,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': id,
+    connection: 'close',
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  socket.end(`HTTP/1.1 ${statusOf[fault.code]} ${fault.message}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
+}

@@ -1,0 +1,156 @@
+import type { FastifySchema, RouteOptions } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
+import type { ErrorCode } from './errors.ts'
+import { open, optional, type Guard } from './guards.ts'
+import { statusOf } from './responses.ts'
+import { toJsonSchema } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifySchema {
+    operationId?: string
+    summary?: string
+    description?: string
+    tags?: readonly string[]
+    /** The errors that this operation alone can end in; the usual ones follow from its other parts. */
+    errors?: readonly ErrorCode[]
+    response?: unknown
+  }
+}
+
+interface DocumentInfo {
+  title: string
+  version: string
+  description: string
+  tags: { name: string; description: string }[]
+  /** The two forms of every error. */
+  errors: { envelope: z.ZodType; problem: z.ZodType }
+}
+
+type Json = Record<string, unknown>
+
+/** The routes that the document tells of, as they were registered. */
+export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest'>
+
+/**
+ * Makes the OpenAPI 3.1 document from the routes themselves: their schemas, guards and errors. What
+ * validates a request is what describes it, so the two cannot differ.
+ */
+export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...info }: DocumentInfo) {
+  const schemas: Json = {}
+
+  /** A schema with a name becomes a component, wherever it stands. */
+  const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
+    const { $defs = {}, ...root } = rename(toJsonSchema(schema, io)) as Json & { $defs?: Record<string, Json> }
+    const name = z.globalRegistry.get(schema)?.id
+    for (const [id, definition] of Object.entries(name ? { ...$defs, [name]: root } : $defs)) schemas[id] = definition
+    return name ? { $ref: `#/components/schemas/${name}` } : root
+  }
+
+  const parametersOf = (place: 'path' | 'query', schema: unknown) => {
+    if (!schema) return []
+    const { properties = {}, required = [] } = schemaOf(schema as z.ZodType, 'input') as { properties?: Record<string, Json>; required?: string[] }
+    return Object.entries(properties).map(([name, { description, ...property }]) => ({
+      name,
+      in: place,
+      required: place === 'path' || required.includes(name),
+      ...(description !== undefined && { description }),
+      schema: property,
+    }))
+  }
+
+  const operationOf = ({ method, url, schema = {}, onRequest }: DocumentedRoute) => {
+    const guard = guardOf(onRequest)
+    return {
+      operationId: schema.operationId,
+      summary: schema.summary,
+      description: schema.description,
+      tags: schema.tags,
+      security: guard === open ? [] : guard === optional ? [{}, { bearer: [] }] : [{ bearer: [] }],
+      parameters: [...parametersOf('path', schema.params), ...parametersOf('query', schema.querystring)],
+      ...(schema.body !== undefined && {
+        requestBody: { required: true, content: { 'application/json': { schema: schemaOf(schema.body as z.ZodType, 'input') } } },
+      }),
+      responses: {
+        ...successesOf(schema, `${String(method)} ${url}`),
+        ...Object.fromEntries(errorsOf(schema, guard).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }])),
+      },
+    }
+  }
+
+  const successesOf = ({ response }: FastifySchema, route: string) =>
+    Object.fromEntries(
+      Object.entries(response as Record<string, z.ZodType>).map(([status, schema]) => [
+        status,
+        {
+          description: STATUS_CODES[status] ?? route,
+          headers: { 'X-Request-Id': { $ref: '#/components/headers/RequestId' }, ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }) },
+          content: { 'application/json': { schema: schemaOf(schema, 'output') } },
+        },
+      ]),
+    )
+
+  const errorResponse = (status: number) => ({
+    description: `${STATUS_CODES[status]}: ${codesOf(status).map((code) => `\`${code}\``).join(', ')}`,
+    headers: {
+      'X-Request-Id': { $ref: '#/components/headers/RequestId' },
+      ...(status === 401 && { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } }),
+      ...([429, 503].includes(status) && { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }),
+    },
+    content: {
+      'application/json': { schema: schemaOf(errors.envelope, 'output') },
+      'application/problem+json': { schema: schemaOf(errors.problem, 'output') },
+    },
+  })
+
+  const paths: Record<string, Json> = {}
+  const statuses = new Set<number>()
+  for (const route of routes) {
+    const path = (paths[route.url.replaceAll(/:(\w+)/g, '{$1}')] ??= {})
+    path[String(route.method).toLowerCase()] = operationOf(route)
+    for (const status of errorsOf(route.schema ?? {}, guardOf(route.onRequest))) statuses.add(status)
+  }
+
+  return {
+    openapi: '3.1.0',
+    info: { ...info, license: { name: 'MIT', identifier: 'MIT' } },
+    servers: [{ url: '/', description: 'This server' }],
+    tags,
+    paths,
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token.' } },
+      headers: {
+        RequestId: { description: 'The id of this request, also in the log.', schema: { type: 'string' } },
+        Location: { description: 'The address of what was made.', schema: { type: 'string', format: 'uri-reference' } },
+        WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
+        RetryAfter: { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
+      },
+      responses: Object.fromEntries([...statuses].toSorted((a, b) => a - b).map((status) => [errorName(status), errorResponse(status)])),
+      schemas,
+    },
+  }
+}
+
+/** The guard among a route's hooks: there is exactly one. */
+export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat()[0] as Guard | undefined
+
+function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | undefined): number[] {
+  const codes: ErrorCode[] = [
+    ...errors,
+    'bad_request',
+    'internal_error',
+    'unavailable',
+    ...(guard === open ? [] : (['unauthorized'] as const)),
+    ...(params === undefined ? [] : (['not_found'] as const)),
+    ...(body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
+  ]
+  return [...new Set(codes.map((code) => statusOf[code]))].toSorted((a, b) => a - b)
+}
+
+const codesOf = (status: number) => Object.entries(statusOf).filter(([, itsStatus]) => itsStatus === status).map(([code]) => code)
+
+const errorName = (status: number) => STATUS_CODES[status]!.replaceAll(/\W/g, '')
+
+/** Points references at the document's components, and drops the names that only they needed. */
+const rename = (schema: unknown): unknown =>
+  JSON.parse(JSON.stringify(schema, (key, value: unknown) => (key === 'id' && typeof value === 'string' ? undefined : value)).replaceAll('"#/$defs/', '"#/components/schemas/'))

@@ -1,0 +1,94 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError, MethodNotAllowedError, UnauthorizedError, UnavailableError, type ErrorCode } from './errors.ts'
+
+/** The one place that says how HTTP tells an error. */
+export const statusOf: Record<ErrorCode, number> = {
+  validation_error: 400,
+  invalid_json: 400,
+  bad_request: 400,
+  unauthorized: 401,
+  invalid_token: 401,
+  token_expired: 401,
+  invalid_credentials: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  conflict: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  too_many_requests: 429,
+  headers_too_large: 431,
+  internal_error: 500,
+  unavailable: 503,
+}
+
+/** What Fastify itself refuses, by its status. */
+const frameworkErrors: Record<number, [ErrorCode, string]> = {
+  400: ['bad_request', 'The request is malformed'],
+  404: ['not_found', 'Not found'],
+  408: ['request_timeout', 'The request took too long to arrive'],
+  413: ['payload_too_large', 'The body is larger than 1 MiB'],
+  415: ['unsupported_media_type', 'The body must be sent as application/json, without a content coding'],
+  431: ['headers_too_large', 'The headers are too large'],
+  503: ['unavailable', 'The service is not available right now'],
+}
+
+/** The envelope of every success. */
+export const success = <T>(data: T) => ({ success: true as const, data, timestamp: new Date().toISOString() })
+
+/** Answers 201 with the address of what was made. */
+export function created<T>(reply: FastifyReply, location: string, data: T) {
+  reply.code(201).header('location', location)
+  return success(data)
+}
+
+/** The envelope of every error. */
+export const failure = ({ message, code, errors }: AppError, requestId: string) => ({
+  success: false as const,
+  message,
+  code,
+  ...(errors && { errors }),
+  request_id: requestId,
+  timestamp: new Date().toISOString(),
+})
+
+/** Renders every error, whoever raised it. What is not an `AppError` is a bug: it is logged whole and told as nothing. */
+export function handleError(thrown: FastifyError | AppError, request: FastifyRequest, reply: FastifyReply) {
+  const error = asAppError(thrown)
+  const status = statusOf[error.code]
+  if (status >= 500) request.log.error({ err: thrown, request_id: request.id }, 'request failed')
+
+  reply.code(status).header('cache-control', 'no-store')
+  if (error instanceof UnauthorizedError) reply.header('www-authenticate', challenge(error))
+  if (error instanceof MethodNotAllowedError) reply.header('allow', error.allowed.join(', '))
+  if (error instanceof UnavailableError) reply.header('retry-after', String(error.retryAfter))
+  // A body that was refused unread would be taken for the next request on this connection.
+  if (status === 413 || status === 415) reply.header('connection', 'close')
+
+  const body = failure(error, request.id)
+  if (!wantsProblem(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(body))
+  const { message, code, errors, request_id } = body
+  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, detail: message, instance: pathOf(request), code, errors, request_id }
+  return reply.type('application/problem+json; charset=utf-8').send(JSON.stringify(problem))
+}
+
+function asAppError(error: FastifyError | AppError): AppError {
+  if (error instanceof AppError) return error
+  const [code, message] = (error.code?.startsWith('FST_') && frameworkErrors[error.statusCode ?? 500]) || ['internal_error', 'An unexpected error occurred']
+  return new AppError(code as ErrorCode, message)
+}
+
+/** RFC 6750 §3.1: no `error` where no token was sent. */
+function challenge({ code, message }: UnauthorizedError): string {
+  const fault = code === 'invalid_token' || code === 'token_expired' ? `, error="invalid_token", error_description="${message}"` : ''
+  return `Bearer realm="api"${fault}`
+}
+
+/** RFC 9457, for clients that name its media type; `q=0` means "not that". */
+const wantsProblem = ({ headers }: FastifyRequest) =>
+  /application\/problem\+json(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(headers.accept ?? '')
+
+/** The path without the query, which may hold what should not be told on. */
+export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0]!

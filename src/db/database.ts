@@ -1,0 +1,70 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Kysely, sql, type Expression, type SqlBool, type Transaction } from 'kysely'
+import type { Config } from '../core/config.ts'
+import type { Tables } from '../models/index.ts'
+import type { Engine } from './engine.ts'
+import { isRetryable } from './errors.ts'
+import { postgresqlEngine } from './postgresql.ts'
+import { sqliteEngine } from './sqlite.ts'
+
+const transactionAttempts = 5
+
+export interface Database {
+  readonly engine: Engine
+  /** Where statements go: the open transaction if there is one, otherwise the pool. */
+  query(): Kysely<Tables>
+  /**
+   * Runs `work` in one transaction: all of it happens or nothing. A call inside another joins it.
+   * After a serialization failure or a deadlock `work` is run again, a few times; let it do nothing
+   * but database work.
+   */
+  transaction<T>(work: () => Promise<T>): Promise<T>
+  /** The database's own time, moved by `seconds`. */
+  clock(seconds?: number): Expression<string>
+  /** Whether `column` contains `part`, without regard to letter case; `%` and `_` are plain letters. */
+  contains(column: Expression<string | null>, part: string): Expression<SqlBool>
+  /** Resolves if the database answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+type DatabaseConfig = Pick<Config, 'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS'>
+
+/** Chooses the database by the URL. Nothing is connected before the first statement. */
+export function openDatabase(config: DatabaseConfig): Database {
+  const engine = openEngine(config)
+  const pool = new Kysely<Tables>({ dialect: engine.dialect })
+  const open = new AsyncLocalStorage<Transaction<Tables>>()
+
+  return {
+    engine,
+    query: () => open.getStore() ?? pool,
+    async transaction(work) {
+      if (open.getStore()) return work()
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await pool.transaction().execute((transaction) => open.run(transaction, work))
+        } catch (error) {
+          if (!isRetryable(error) || attempt === transactionAttempts) throw error
+          await sleep(Math.random() * 10 * 2 ** attempt)
+        }
+      }
+    },
+    clock: engine.clock,
+    contains(column, part) {
+      const pattern = `%${part.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+      return sql`${engine.fold(column)} like ${engine.fold(sql`${pattern}`)} escape '\\'`
+    },
+    async ping() {
+      await sql`select 1`.execute(pool)
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: DatabaseConfig): Engine {
+  return DATABASE_URL.startsWith('sqlite:')
+    ? sqliteEngine(DATABASE_URL, DATABASE_TIMEOUT_SECONDS)
+    : postgresqlEngine(DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS)
+}

@@ -1,0 +1,46 @@
+import { ConflictError, UnavailableError } from '../core/errors.ts'
+
+/** What both drivers put on their errors; each fills a part of it. */
+interface DriverError extends Error {
+  code?: string
+  errcode?: number
+  table?: string
+  constraint?: string
+}
+
+/** SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had. */
+const unavailable = /^(08|53|57)...$|^55P03$|^25P0[34]$/
+const networkFault = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_)/
+const connectionLost = /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/
+/** SQLite result codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
+const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
+const sqliteUnique = 2067
+
+/** SQLSTATE of a serialization failure and of a deadlock: the whole transaction may be run again. */
+export const isRetryable = (error: unknown): boolean =>
+  error instanceof Error && ['40001', '40P01'].includes((error as DriverError).code ?? '')
+
+/** The file is locked by another process (SQLITE_BUSY, with its extended codes in the higher bits). */
+export const isBusy = (error: unknown): boolean => ((error as DriverError).errcode ?? 0) % 256 === 5
+
+/**
+ * Turns a driver's error into what happened, the same on both databases: a `ConflictError` naming
+ * the column, an `UnavailableError`, or the error itself where it is a bug.
+ *
+ * Unique indexes are named `<table>_<column>_unique`, so the name explains the refusal.
+ */
+export function explain(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code = '', errcode = 0, table = '', constraint = '', message } = error as DriverError
+  const column =
+    errcode === sqliteUnique
+      ? message.match(/^UNIQUE constraint failed: \w+\.(\w+)/)?.[1]
+      : code === '23505' && constraint.endsWith('_unique')
+        ? constraint.slice(table.length + 1, -'_unique'.length)
+        : undefined
+  if (column !== undefined) return new ConflictError(column, `This ${column} is already in use`, { cause: error })
+
+  const away =
+    unavailable.test(code) || networkFault.test(code) || connectionLost.test(message) || sqliteUnavailable.has(errcode % 256)
+  return away ? new UnavailableError('The database is not available right now', { cause: error }) : error
+}

@@ -1,0 +1,66 @@
+import { PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import type { Engine } from './engine.ts'
+import { explain } from './errors.ts'
+
+const { builtins } = pg.types
+
+/**
+ * PostgreSQL, through a pool of connections.
+ * @param timeoutSeconds the longest that a statement, a lock or a free connection may take
+ */
+export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: number): Engine {
+  const timeout = timeoutSeconds * 1000
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: timeout,
+    statement_timeout: timeout,
+    lock_timeout: timeout,
+    idle_in_transaction_session_timeout: timeout,
+    // For a server that is silent rather than slow, whose own time limit never reaches us.
+    query_timeout: timeout + 1000,
+    types: { getTypeParser },
+    application_name: 'app',
+  })
+  // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
+  pool.on('error', () => {})
+  pool.on('connect', explainErrors)
+  return {
+    kind: 'postgresql',
+    dialect: new PostgresDialect({
+      pool: {
+        connect: () => pool.connect().catch((error: unknown) => Promise.reject(explain(error) as Error)),
+        end: () => pool.end(),
+        options: pool.options,
+      },
+    }),
+    clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
+    fold: (text) => sql`replace(lower(upper(${text} collate "und-x-icu") collate "und-x-icu"), 'ς', 'σ')`,
+    migrationLock: `select pg_advisory_xact_lock(4711, 1)`,
+  }
+}
+
+/** Makes a connection explain its errors, and gives it up when it no longer answers. */
+function explainErrors(client: pg.PoolClient): void {
+  // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
+  client.on('error', () => {})
+  const send = client.query.bind(client) as (...parameters: unknown[]) => unknown
+  const query = (...parameters: unknown[]) => {
+    const result = send(...parameters)
+    if (!(result instanceof Promise)) return result
+    return result.catch((error: Error) => {
+      // The answer may still come, and would be taken for the next query's: never use this connection again.
+      if (error.message === 'Query read timeout') void (client as pg.PoolClient & pg.Client).end()
+      throw explain(error)
+    })
+  }
+  client.query = query as typeof client.query
+}
+
+/** A time is read as it is sent to clients: ISO 8601, UTC, milliseconds. A `bigint` (a count) is a number. */
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === builtins.TIMESTAMPTZ) return (value: string) => new Date(value).toISOString()
+  if (oid === builtins.INT8) return Number
+  return pg.types.getTypeParser(oid, format as 'text')
+}

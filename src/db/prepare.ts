@@ -1,0 +1,39 @@
+import type { Logger } from 'pino'
+import type { Config } from '../core/config.ts'
+import { UnavailableError } from '../core/errors.ts'
+import { createPasswords } from '../core/security/passwords.ts'
+import type { Database } from './database.ts'
+import { migrationStatus } from './migrations.ts'
+import { seed } from './seed.ts'
+
+/** The database is not in the state that this version of the code needs. */
+export class UnpreparedError extends Error {
+  override name = 'UnpreparedError'
+}
+
+/**
+ * Makes the database ready to serve. In development it is migrated, and seeded when empty. In
+ * production it is only looked at: it is migrated when told, by `npm run db:upgrade`.
+ * @throws UnpreparedError in production, when migrations are pending
+ */
+export async function prepareDatabase(database: Database, config: Config, log: Logger): Promise<void> {
+  if (config.NODE_ENV === 'production') return requireMigrated(database, log)
+  const { pending } = await migrationStatus(database)
+  if (pending.length > 0) {
+    // Only now is the ORM loaded: most starts need no migration.
+    const { upgrade } = await import('./migrator.ts')
+    for (const name of await upgrade(database)) log.info({ migration: name }, 'migrated')
+  }
+  if (await seed(database, createPasswords(config))) log.info('seeded')
+}
+
+/** A database that is away may come back while we serve; readiness tells until then. */
+async function requireMigrated(database: Database, log: Logger): Promise<void> {
+  try {
+    const { pending } = await migrationStatus(database)
+    if (pending.length > 0) throw new UnpreparedError(`${pending.length} migrations are pending: run "npm run db:upgrade" first`)
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error
+    log.error({ err: error }, 'the database does not answer; serving until it does')
+  }
+}

@@ -1,0 +1,44 @@
+import { createApp } from './app.ts'
+import { UnavailableError } from './core/errors.ts'
+import { createLogger } from './core/logging.ts'
+import { configOrExit, exitWith } from './core/start.ts'
+import { endOnSignals } from './core/stop.ts'
+import { openDatabase } from './db/database.ts'
+import { prepareDatabase, UnpreparedError } from './db/prepare.ts'
+import { seededPassword, seededUsers } from './db/seed.ts'
+import { createServices } from './wiring.ts'
+
+const config = configOrExit()
+const log = await createLogger(config)
+const database = openDatabase(config)
+try {
+  await prepareDatabase(database, config, log)
+} catch (error) {
+  if (error instanceof UnpreparedError || error instanceof UnavailableError) exitWith(`${error.message}: DATABASE_URL`)
+  throw error
+}
+
+const app = await createApp(config, createServices(config, database, log), log)
+app.addHook('onClose', () => database.close())
+endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
+
+const address = await app
+  .listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => '' })
+  .catch((error: Error) => exitWith(`Cannot listen on HOST ${config.HOST}, PORT ${config.PORT}: ${error.message}`))
+
+if (config.NODE_ENV === 'production') {
+  log.info({ address, pid: process.pid }, 'listening')
+} else {
+  console.log(`
+  ${config.APP_NAME} is running.
+
+  API         ${address}/api/v1
+  Docs        ${address}/api/docs/swagger
+  Health      ${address}/health
+
+  Test users  ${seededUsers.map(({ email, role }) => `${email} (${role})`).join(', ')}
+  Password    ${seededPassword}
+
+  Stop it with Ctrl+C.
+`)
+}

@@ -1,0 +1,26 @@
+import { p } from '@mikro-orm/core'
+import type { GeneratedAlways } from 'kysely'
+
+/** A point in time. In a row it is what it is on the wire: ISO 8601, UTC, with milliseconds. */
+export const time = () => p.datetime(3).$type<string>()
+
+/** The integer key: small and fast in joins. It never leaves the process. */
+export const primaryKey = {
+  id: p.integer().primary().autoincrement(),
+}
+
+/** The key that clients see: random, so that nobody can count or guess rows. */
+export const publicId = {
+  public_id: p.uuid().defaultRaw('gen_random_uuid()').unique(),
+}
+
+export const timestamps = {
+  created_at: time().defaultRaw('now()'),
+  updated_at: time().defaultRaw('now()'),
+}
+
+/** `is_deleted` is generated from `deleted_at`, so the flag and the time cannot disagree. */
+export const softDelete = {
+  deleted_at: time().strictNullable(),
+  is_deleted: p.boolean().$type<GeneratedAlways<boolean>>().generated('(deleted_at is not null) stored'),
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto'
+import type { ExpressionBuilder } from 'kysely'
+import type { Database } from '../db/database.ts'
+import type { RevokeReason } from '../models/enums.ts'
+import type { Tables } from '../models/index.ts'
+
+/** Seconds. */
+export interface SessionLimits {
+  lifetime: number
+  idle: number
+  leeway: number
+}
+
+export interface SessionOrigin {
+  ip: string
+  user_agent: string | null
+}
+
+export type SessionRepository = ReturnType<typeof createSessionRepository>
+
+export function createSessionRepository({ query, clock }: Database) {
+  const isLive = ({ and, eb }: ExpressionBuilder<Tables, 'sessions'>) =>
+    and([eb('revoked_at', 'is', null), eb('expires_at', '>', clock()), eb('idle_expires_at', '>', clock())])
+
+  const live = () => query().selectFrom('sessions').where(isLive)
+
+  const revoking = (reason: RevokeReason) =>
+    query().updateTable('sessions').set({ revoked_at: clock(), revoke_reason: reason }).where(isLive)
+
+  return {
+    add: (userId: number, { ip, user_agent }: SessionOrigin, { lifetime, idle }: SessionLimits) =>
+      query()
+        .insertInto('sessions')
+        .values({ user_id: userId, ip, user_agent, expires_at: clock(lifetime), idle_expires_at: clock(idle) })
+        .returning(['public_id', 'gen'])
+        .executeTakeFirstOrThrow(),
+
+    /**
+     * Uses a refresh token of generation `gen`, in one statement, so that of many uses at once each
+     * sees the one before it:
+     * - the current generation: rotates, and confirms the one presented;
+     * - the one before it, within the leeway or while its successor was never used: changes nothing,
+     *   and the same successor is made again;
+     * - any other: theft; the session is revoked.
+     *
+     * Run it outside a transaction: a revocation must stand even though the request ends in 401.
+     * @returns undefined when no live session takes the token; `revoked_at` is set on theft
+     */
+    rotate(publicId: string, gen: number, { idle, leeway }: SessionLimits) {
+      return query()
+        .updateTable('sessions')
+        .set(({ case: when, eb, and, or, ref }) => {
+          const current = eb('gen', '=', gen)
+          const retry = and([eb('gen', '=', gen + 1), or([eb('rotated_at', '>=', clock(-leeway)), eb('confirmed_gen', '<', ref('gen'))])])
+          const honest = or([current, retry])
+          return {
+            revoked_at: when().when(honest).then(null).else(clock()).end(),
+            revoke_reason: when().when(honest).then(null).else('refresh_reuse' as const).end(),
+            rotation_id: when().when(current).then(randomUUID()).else(ref('rotation_id')).end(),
+            confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
+            rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
+            idle_expires_at: when().when(current).then(clock(idle)).else(ref('idle_expires_at')).end(),
+            gen: when().when(current).then(gen + 1).else(ref('gen')).end(),
+          }
+        })
+        .where('public_id', '=', publicId)
+        .where(isLive)
+        .where('gen', '>=', gen)
+        .returning(['user_id', 'gen', 'revoked_at'])
+        .executeTakeFirst()
+    },
+
+    /** The caller behind an access token, in one indexed query; undefined once anything ended the session or the account. */
+    findActor: (publicId: string, userPublicId: string) =>
+      live()
+        .innerJoin('users', 'users.id', 'sessions.user_id')
+        .where('sessions.public_id', '=', publicId)
+        .where('users.public_id', '=', userPublicId)
+        .where('users.is_active', '=', true)
+        .where('users.deleted_at', 'is', null)
+        .select(['users.id', 'users.public_id', 'users.role', 'users.is_verified', 'sessions.public_id as session_id', 'sessions.confirmed_gen'])
+        .executeTakeFirst(),
+
+    /** Notes that the tokens of a generation reached their owner. */
+    confirm: (publicId: string, gen: number) =>
+      query()
+        .updateTable('sessions')
+        .set({ confirmed_gen: gen })
+        .where('public_id', '=', publicId)
+        .where('confirmed_gen', '<', gen)
+        .where('gen', '>=', gen)
+        .execute(),
+
+    list: (userId: number, limit: number) =>
+      live()
+        .where('user_id', '=', userId)
+        .select(['public_id', 'created_at', 'rotated_at as last_used_at', 'ip', 'user_agent'])
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .execute(),
+
+    async revoke(publicId: string, reason: RevokeReason): Promise<void> {
+      await revoking(reason).where('public_id', '=', publicId).execute()
+    },
+
+    async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {
+      const revoked = await revoking(reason).where('user_id', '=', userId).where('public_id', '=', publicId).returning('id').executeTakeFirst()
+      return revoked !== undefined
+    },
+
+    /** Ends the sessions of an account, but for the one to keep. Gives how many there were. */
+    async revokeAll(userId: number, reason: RevokeReason, keep?: string): Promise<number> {
+      const revoked = await revoking(reason)
+        .where('user_id', '=', userId)
+        .$if(keep !== undefined, (sessions) => sessions.where('public_id', '!=', keep!))
+        .returning('id')
+        .execute()
+      return revoked.length
+    },
+  }
+}

@@ -1,0 +1,112 @@
+import type { Audit } from '../core/audit.ts'
+import { ConflictError, UnauthorizedError } from '../core/errors.ts'
+import type { AccessTokens } from '../core/security/access-tokens.ts'
+import type { Passwords } from '../core/security/passwords.ts'
+import type { RefreshTokens } from '../core/security/refresh-tokens.ts'
+import type { Database } from '../db/database.ts'
+import type { Role } from '../models/enums.ts'
+import type { SessionLimits, SessionOrigin, SessionRepository } from '../repositories/session.repository.ts'
+import type { UserRepository } from '../repositories/user.repository.ts'
+import type { Credentials, Registration, TokenPair } from '../schemas/auth.schema.ts'
+
+export interface AuthDependencies {
+  users: UserRepository
+  sessions: SessionRepository
+  passwords: Passwords
+  accessTokens: AccessTokens
+  refreshTokens: RefreshTokens
+  sessionLimits: SessionLimits
+  transaction: Database['transaction']
+  audit: Audit
+}
+
+/** Where a request came from. */
+export interface Client extends SessionOrigin {
+  request_id: string
+}
+
+interface TokenOwner {
+  public_id: string
+  role: Role
+}
+
+export type AuthService = ReturnType<typeof createAuthService>
+
+export function createAuthService(needs: AuthDependencies) {
+  const { users, sessions, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
+
+  const tokenPair = (user: TokenOwner, session: { public_id: string; gen: number }): TokenPair => {
+    const claims = { sid: session.public_id, gen: session.gen }
+    return {
+      access_token: accessTokens.sign({ sub: user.public_id, role: user.role, ...claims }),
+      refresh_token: refreshTokens.sign(claims),
+      token_type: 'Bearer',
+      expires_in: accessTokens.lifetime,
+    }
+  }
+
+  /**
+   * Opens a session for a password that was verified. Since then it may have been changed, and every
+   * session ended: a new one must not slip in behind that, so the account is asked again.
+   */
+  async function openSession(user: { id: number; password_hash: string }, password: string, client: Client) {
+    const newHash = passwords.isOutdated(user.password_hash) ? await passwords.hash(password) : user.password_hash
+    return transaction(async () => {
+      const recorded = await users.recordLogin(user.id, user.password_hash, client.ip, newHash)
+      return recorded ? sessions.add(user.id, client, sessionLimits) : undefined
+    })
+  }
+
+  const invalidRefreshToken = () => new UnauthorizedError('invalid_token', 'The refresh token is not valid')
+
+  return {
+    /** @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak */
+    async register({ password, ...person }: Registration, client: Client): Promise<TokenPair> {
+      await passwords.check('password', password, person.email)
+      // Spares the hashing. The unique index is what decides, for those who register at the same moment.
+      if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
+      const password_hash = await passwords.hash(password)
+      const { user, session } = await transaction(async () => {
+        const user = await users.add({ ...person, password_hash })
+        return { user, session: await sessions.add(user.id, client, sessionLimits) }
+      })
+      audit('account.registered', { user: user.public_id, session: session.public_id, ...client })
+      return tokenPair(user, session)
+    },
+
+    /** @throws UnauthorizedError the same for an unknown e-mail, a wrong password and an account that is no longer active */
+    async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
+      const user = await users.findCredentials(email)
+      const matches = await passwords.verify(user?.password_hash, password)
+      const session = user && matches && user.is_active ? await openSession(user, password, client) : undefined
+      if (!user || !session) {
+        audit('login.failed', { user: user?.public_id, ...client })
+        throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
+      }
+      audit('login.succeeded', { user: user.public_id, session: session.public_id, ...client })
+      return tokenPair(user, session)
+    },
+
+    /** @throws UnauthorizedError the same for a forged, old, reused or revoked token; the audit log tells them apart */
+    async refresh(refreshToken: string, client: Client): Promise<TokenPair> {
+      const claims = refreshTokens.verify(refreshToken)
+      const session = claims && (await sessions.rotate(claims.sid, claims.gen, sessionLimits))
+      if (!session || session.revoked_at) {
+        const event = session ? 'session.refresh_reuse' : 'session.refresh_refused'
+        audit(event, { session: claims?.sid, ...client })
+        throw invalidRefreshToken()
+      }
+      const user = await users.findTokenOwner(session.user_id)
+      if (!user) throw invalidRefreshToken()
+      return tokenPair(user, { public_id: claims.sid, gen: session.gen })
+    },
+
+    /** Ends the session of a refresh token. A dead or foreign token is nobody's business. */
+    async logout(refreshToken: string, client: Client): Promise<void> {
+      const claims = refreshTokens.verify(refreshToken)
+      if (!claims) return
+      await sessions.revoke(claims.sid, 'logout')
+      audit('session.revoked', { session: claims.sid, reason: 'logout', ...client })
+    },
+  }
+}

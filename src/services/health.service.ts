@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UnavailableError } from '../core/errors.ts'
+import type { Database } from '../db/database.ts'
+
+/** Milliseconds: less than a probe usually waits. */
+const patience = 2000
+
+export type HealthService = ReturnType<typeof createHealthService>
+
+export function createHealthService({ ping }: Pick<Database, 'ping'>) {
+  return {
+    /** @throws UnavailableError when the database does not answer in time */
+    async ready(): Promise<void> {
+      const silent = new AbortController()
+      const late = sleep(patience, undefined, { ref: false, signal: silent.signal }).then(() => {
+        throw new UnavailableError('The database does not answer')
+      })
+      try {
+        await Promise.race([ping(), late])
+      } finally {
+        silent.abort()
+      }
+    },
+  }
+}

@@ -1,0 +1,51 @@
+import type { Audit } from '../core/audit.ts'
+import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
+import type { AccessTokens } from '../core/security/access-tokens.ts'
+import type { SessionRepository } from '../repositories/session.repository.ts'
+import type { Actor } from '../core/actor.ts'
+
+/** More live sessions than a person has; the list needs a bound. */
+const listed = 100
+
+export interface SessionDependencies {
+  sessions: SessionRepository
+  accessTokens: AccessTokens
+  audit: Audit
+}
+
+export type SessionService = ReturnType<typeof createSessionService>
+
+export function createSessionService({ sessions, accessTokens, audit }: SessionDependencies) {
+  return {
+    /**
+     * Who sent an access token. A revoked session, a deactivated or deleted account and a changed role
+     * count from the next request on, since the database is asked each time.
+     * @throws UnauthorizedError
+     */
+    async authenticate(accessToken: string): Promise<Actor> {
+      const { sub, sid, gen } = accessTokens.verify(accessToken)
+      const found = await sessions.findActor(sid, sub)
+      if (!found) throw new UnauthorizedError('invalid_token', 'The access token is not valid')
+      const { confirmed_gen, ...actor } = found
+      if (gen > confirmed_gen) await sessions.confirm(sid, gen)
+      return actor
+    },
+
+    async list(actor: Actor) {
+      const rows = await sessions.list(actor.id, listed)
+      return rows.map((session) => ({ ...session, current: session.public_id === actor.session_id }))
+    },
+
+    async revoke(actor: Actor, publicId: string) {
+      if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked'))) throw new NotFoundError('There is no such session')
+      audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked' })
+    },
+
+    /** Gives how many sessions ended. */
+    async revokeAll(actor: Actor): Promise<number> {
+      const count = await sessions.revokeAll(actor.id, 'logout_all')
+      audit('session.revoked', { user: actor.public_id, sessions: count, reason: 'logout_all' })
+      return count
+    },
+  }
+}

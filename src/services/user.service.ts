@@ -1,0 +1,64 @@
+import type { Audit } from '../core/audit.ts'
+import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
+import type { Passwords } from '../core/security/passwords.ts'
+import type { Database } from '../db/database.ts'
+import type { SessionRepository } from '../repositories/session.repository.ts'
+import type { UserRepository } from '../repositories/user.repository.ts'
+import type { PasswordChange, ProfileUpdate } from '../schemas/user.schema.ts'
+import type { Actor } from '../core/actor.ts'
+
+export interface UserDependencies {
+  users: UserRepository
+  sessions: SessionRepository
+  passwords: Passwords
+  transaction: Database['transaction']
+  audit: Audit
+}
+
+export type UserService = ReturnType<typeof createUserService>
+
+export function createUserService({ users, sessions, passwords, transaction, audit }: UserDependencies) {
+  const notFound = () => new NotFoundError('There is no such account')
+
+  return {
+    async profile(actor: Actor) {
+      const profile = await users.findProfile(actor.id)
+      if (!profile) throw notFound()
+      return profile
+    },
+
+    async changeProfile(actor: Actor, changes: ProfileUpdate) {
+      if (Object.keys(changes).length === 0) return this.profile(actor)
+      const profile = await users.changeProfile(actor.id, changes)
+      if (!profile) throw notFound()
+      return profile
+    },
+
+    /**
+     * Changes the password and ends every other session, together.
+     * @throws UnauthorizedError when the old password is wrong; ValidationError when the new one is too weak
+     */
+    async changePassword(actor: Actor, { old_password, new_password }: PasswordChange) {
+      const refuse = () => new UnauthorizedError('invalid_credentials', 'The old password is wrong')
+      const user = await users.findPassword(actor.id)
+      if (!user) throw notFound()
+      if (!(await passwords.verify(user.password_hash, old_password))) throw refuse()
+      await passwords.check('new_password', new_password, user.email)
+      const newHash = await passwords.hash(new_password)
+      await transaction(async () => {
+        if (!(await users.changePassword(actor.id, user.password_hash, newHash))) throw refuse()
+        const ended = await sessions.revokeAll(actor.id, 'password_change', actor.session_id)
+        audit('password.changed', { user: actor.public_id, sessions: ended })
+      })
+    },
+
+    /** Deactivates the account and ends every session, together. */
+    async deactivate(actor: Actor) {
+      await transaction(async () => {
+        await users.deactivate(actor.id)
+        const ended = await sessions.revokeAll(actor.id, 'deactivated')
+        audit('account.deactivated', { user: actor.public_id, sessions: ended })
+      })
+    },
+  }
+}
