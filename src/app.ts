@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import fastify, { type FastifyBaseLogger } from 'fastify'
+import fastify, { LogController, type FastifyBaseLogger } from 'fastify'
 import type { Logger } from 'pino'
 import { controllers } from './controllers/index.ts'
 import { docsController } from './controllers/docs.controller.ts'
@@ -21,7 +21,7 @@ const arrivalLimit = { headersTimeout: 10_000, requestTimeout: 30_000 }
 export async function createApp(config: Config, services: Services, log: Logger): Promise<App> {
   const app: App = fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
     bodyLimit,
@@ -48,9 +48,9 @@ export async function createApp(config: Config, services: Services, log: Logger)
   await app.register(cors, { origin: config.CORS_ORIGINS.includes('*') ? '*' : config.CORS_ORIGINS, credentials: config.CORS_CREDENTIALS, exposedHeaders: ['x-request-id', 'location', 'retry-after'], strictPreflight: false, maxAge: 600 })
   rejectUnknownRoutes(app)
   app.addHook('onResponse', async (request, reply) => {
-    const { method, routeOptions, id, actor } = request
-    log.info(
-      { request_id: id, method, route: routeOptions.url, path: pathOf(request), status: reply.statusCode, duration_ms: Math.round(reply.elapsedTime * 10) / 10, user: actor?.public_id, ip: request.ip },
+    const { method, routeOptions, actor } = request
+    request.log.info(
+      { method, route: routeOptions.url, path: pathOf(request), status: reply.statusCode, duration_ms: Math.round(reply.elapsedTime * 10) / 10, user: actor?.public_id, ip: request.ip },
       'request',
     )
   })

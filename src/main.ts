@@ -23,12 +23,10 @@ app.addHook('onClose', () => database.close())
 endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
 
 const address = await app
-  .listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => '' })
+  .listen({ host: config.HOST, port: config.PORT })
   .catch((error: Error) => exitWith(`Cannot listen on HOST ${config.HOST}, PORT ${config.PORT}: ${error.message}`))
 
-if (config.NODE_ENV === 'production') {
-  log.info({ address, pid: process.pid }, 'listening')
-} else {
+if (config.NODE_ENV !== 'production') {
   console.log(`
   ${config.APP_NAME} is running.
 

@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
 import { open } from '../core/guards.ts'
 import { describeRoutes, type DocumentedRoute } from '../core/openapi.ts'
 import type { App } from '../core/validation.ts'
 import { version } from '../core/version.ts'
 import { errorReply, problemReply } from '../schemas/responses.ts'
 
+const { resolve } = createRequire(import.meta.url)
 const path = '/api/docs'
 
 /** Nothing inline and nothing from elsewhere. Swagger UI's icons are `data:` images. */
@@ -62,7 +63,7 @@ export function docsController(app: App, title: string, routes: DocumentedRoute[
   app.get(`${path}/assets/start.js`, { onRequest: open }, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(startScript))
 
   for (const [file, type] of Object.entries(assets)) {
-    const source = fileURLToPath(import.meta.resolve(`swagger-ui-dist/${file}`))
+    const source = resolve(`swagger-ui-dist/${file}`)
     app.get(`${path}/assets/${file}`, { onRequest: open }, async (_request, reply) =>
       reply.type(type).header('cache-control', 'public, max-age=3600').send(createReadStream(source)),
     )

@@ -1,6 +1,6 @@
 import type { FastifySchema, RouteOptions } from 'fastify'
 import { STATUS_CODES } from 'node:http'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { ErrorCode } from './errors.ts'
 import { open, optional, type Guard } from './guards.ts'
 import { statusOf } from './responses.ts'
@@ -39,12 +39,11 @@ export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | '
 export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...info }: DocumentInfo) {
   const schemas: Json = {}
 
-  /** A schema with a name becomes a component, wherever it stands. */
+  /** Zod refers to schemas that have a name; what it refers to becomes a component. */
   const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-    const { $defs = {}, ...root } = rename(toJsonSchema(schema, io)) as Json & { $defs?: Record<string, Json> }
-    const name = z.globalRegistry.get(schema)?.id
-    for (const [id, definition] of Object.entries(name ? { ...$defs, [name]: root } : $defs)) schemas[id] = definition
-    return name ? { $ref: `#/components/schemas/${name}` } : root
+    const { $defs = {}, ...root } = pointToComponents(toJsonSchema(schema, io)) as Json & { $defs?: Json }
+    Object.assign(schemas, $defs)
+    return root
   }
 
   const parametersOf = (place: 'path' | 'query', schema: unknown) => {
@@ -151,6 +150,5 @@ const codesOf = (status: number) => Object.entries(statusOf).filter(([, itsStatu
 
 const errorName = (status: number) => STATUS_CODES[status]!.replaceAll(/\W/g, '')
 
-/** Points references at the document's components, and drops the names that only they needed. */
-const rename = (schema: unknown): unknown =>
-  JSON.parse(JSON.stringify(schema, (key, value: unknown) => (key === 'id' && typeof value === 'string' ? undefined : value)).replaceAll('"#/$defs/', '"#/components/schemas/'))
+const pointToComponents = (schema: unknown): unknown =>
+  JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'))

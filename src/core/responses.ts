@@ -58,7 +58,7 @@ export const failure = ({ message, code, errors }: AppError, requestId: string) 
 export function handleError(thrown: FastifyError | AppError, request: FastifyRequest, reply: FastifyReply) {
   const error = asAppError(thrown)
   const status = statusOf[error.code]
-  if (status >= 500) request.log.error({ err: thrown, request_id: request.id }, 'request failed')
+  if (status >= 500) request.log.error({ err: thrown }, 'request failed')
 
   reply.code(status).header('cache-control', 'no-store')
   if (error instanceof UnauthorizedError) reply.header('www-authenticate', challenge(error))

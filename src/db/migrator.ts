@@ -4,7 +4,7 @@ import { BooleanType, EntityCaseNamingStrategy, MikroORM, type EntityMetadata, t
 import { Migrator } from '@mikro-orm/migrations'
 import { PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { SqliteDriver } from '@mikro-orm/sql'
-import { CompiledQuery, type Kysely } from 'kysely'
+import { CompiledQuery, sql, type Kysely } from 'kysely'
 import { models } from '../models/index.ts'
 import { openEngine, type Database } from './database.ts'
 import type { Engine } from './engine.ts'
@@ -29,10 +29,13 @@ function adaptToSqlite({ properties }: EntityMetadata): void {
 
 /** MikroORM over our own connection, or over none where only files are compared. */
 async function openOrm(kind: Engine['kind'], connection?: Kysely<any>) {
+  // The ORM makes the database if the name is not the connection's own.
+  const dbName = kind === 'postgresql' && connection ? await currentDatabase(connection) : 'app'
   return MikroORM.init<IDatabaseDriver>({
     entities: models,
     driver: kind === 'sqlite' ? SqliteDriver : PostgreSqlDriver,
-    dbName: 'app',
+    dbName,
+    ensureDatabase: false,
     driverOptions: connection ?? openEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_POOL_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect,
     namingStrategy: EntityCaseNamingStrategy,
     extensions: [Migrator],
@@ -47,6 +50,11 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<any>) {
       silent: true,
     },
   })
+}
+
+async function currentDatabase(connection: Kysely<any>): Promise<string> {
+  const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(connection)
+  return rows[0]!.name
 }
 
 /**

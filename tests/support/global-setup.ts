@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { openDatabase } from '../../src/db/database.ts'
+import { upgrade } from '../../src/db/migrator.ts'
+import { startPostgresql } from './postgresql.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Of the administration database. */
+    postgresql: string
+    /** A folder with a migrated SQLite file, `template.db`, and room for copies. */
+    sqlite: string
+  }
+}
+
+/** Starts what the integration tests need, once: a PostgreSQL, and on each database a migrated template to copy. */
+export default async function setup(project: TestProject) {
+  const folder = mkdtempSync(join(tmpdir(), 'sqlite-'))
+  const server = await startPostgresql()
+  const administration = new pg.Client(server.url)
+  await administration.connect()
+  await administration.query('create database template_app')
+  await administration.end()
+
+  for (const url of [`sqlite:///${join(folder, 'template.db')}`, server.url.replace(/postgres$/, 'template_app')]) {
+    const database = openDatabase({ DATABASE_URL: url, DATABASE_POOL_SIZE: 2, DATABASE_TIMEOUT_SECONDS: 30 })
+    await upgrade(database)
+    await database.close()
+  }
+  project.provide('postgresql', server.url)
+  project.provide('sqlite', folder)
+  return async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

