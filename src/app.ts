@@ -1,12 +1,18 @@
 import cors from '@fastify/cors'
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify'
-import type { Logger } from 'pino'
 import { controllers } from './controllers/index.ts'
 import { docsController } from './controllers/docs.controller.ts'
 import type { Config } from './core/config.ts'
 import { drainOnClose } from './core/drain.ts'
 import { AppError } from './core/errors.ts'
-import { handleClientError, parseJson, parseQuery, rejectUnknownRoutes, requestId, securityHeaders } from './core/http.ts'
+import {
+  handleClientError,
+  parseJson,
+  parseQuery,
+  rejectUnknownRoutes,
+  requestId,
+  securityHeaders,
+} from './core/http.ts'
 import { guardOf, type DocumentedRoute } from './core/openapi.ts'
 import { handleError, pathOf } from './core/responses.ts'
 import { serializerCompiler, validatorCompiler, type App, type ZodTypeProvider } from './core/validation.ts'
@@ -18,9 +24,9 @@ const bodyLimit = 1024 * 1024
 const arrivalLimit = { headersTimeout: 10_000, requestTimeout: 30_000 }
 
 /** Builds the HTTP application over the services. It listens to nothing yet. */
-export async function createApp(config: Config, services: Services, log: Logger): Promise<App> {
+export async function createApp(config: Config, services: Services, log: FastifyBaseLogger): Promise<App> {
   const app: App = fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
@@ -30,7 +36,7 @@ export async function createApp(config: Config, services: Services, log: Logger)
     requestTimeout: arrivalLimit.requestTimeout,
     http: { headersTimeout: arrivalLimit.headersTimeout, connectionsCheckingInterval: 1000 },
     clientErrorHandler: handleClientError,
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>()
 
   // How bodies come in, and how replies go out.
@@ -43,14 +49,29 @@ export async function createApp(config: Config, services: Services, log: Logger)
   // What happens to every request, in this order.
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders).header('x-request-id', request.id)
-    if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') throw new AppError('unsupported_media_type', 'Send the body without a content coding')
+    if ((request.headers['content-encoding'] ?? 'identity') !== 'identity')
+      throw new AppError('unsupported_media_type', 'Send the body without a content coding')
   })
-  await app.register(cors, { origin: config.CORS_ORIGINS.includes('*') ? '*' : config.CORS_ORIGINS, credentials: config.CORS_CREDENTIALS, exposedHeaders: ['x-request-id', 'location', 'retry-after'], strictPreflight: false, maxAge: 600 })
+  await app.register(cors, {
+    origin: config.CORS_ORIGINS.includes('*') ? '*' : config.CORS_ORIGINS,
+    credentials: config.CORS_CREDENTIALS,
+    exposedHeaders: ['x-request-id', 'location', 'retry-after'],
+    strictPreflight: false,
+    maxAge: 600,
+  })
   rejectUnknownRoutes(app)
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions, actor } = request
     request.log.info(
-      { method, route: routeOptions.url, path: pathOf(request), status: reply.statusCode, duration_ms: Math.round(reply.elapsedTime * 10) / 10, user: actor?.public_id, ip: request.ip },
+      {
+        method,
+        route: routeOptions.url,
+        path: pathOf(request),
+        status: reply.statusCode,
+        duration_ms: Math.round(reply.elapsedTime * 10) / 10,
+        user: actor?.public_id,
+        ip: request.ip,
+      },
       'request',
     )
   })
@@ -62,7 +83,8 @@ export async function createApp(config: Config, services: Services, log: Logger)
   const routes: DocumentedRoute[] = []
   app.addHook('onRoute', (route) => {
     if (route.url === '*') return
-    if (typeof guardOf(route.onRequest) !== 'function') throw new Error(`${String(route.method)} ${route.url} declares no guard`)
+    if (typeof guardOf(route.onRequest) !== 'function')
+      throw new Error(`${String(route.method)} ${route.url} declares no guard`)
     if (route.schema && route.method !== 'HEAD') routes.push(route)
   })
 

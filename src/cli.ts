@@ -27,7 +27,8 @@ async function withDatabase(work: (database: Database, config: Config) => Promis
   }
 }
 
-const tell = (names: string[], done: string, nothing: string) => console.log(names.map((name) => `${done} ${name}`).join('\n') || nothing)
+const tell = (names: string[], done: string, nothing: string) =>
+  console.log(names.map((name) => `${done} ${name}`).join('\n') || nothing)
 
 const app = new Command('app').description('Operates this service.').version(version)
 const db = app.command('db').description('the database: migrations and seeds')
@@ -35,16 +36,22 @@ const db = app.command('db').description('the database: migrations and seeds')
 db.command('migrate')
   .description('write a migration, for both databases, from what changed in the models')
   .argument('<description>', 'a few words, such as "add tags to items"')
-  .action(async (description: string) => tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.'))
+  .action(async (description: string) =>
+    tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.'),
+  )
 
 db.command('upgrade')
   .description('apply every pending migration')
-  .action(() => withDatabase(async (database) => tell(await upgrade(database), 'applied', 'The database is up to date.')))
+  .action(() =>
+    withDatabase(async (database) => tell(await upgrade(database), 'applied', 'The database is up to date.')),
+  )
 
 db.command('downgrade')
   .description('take back the last migration')
   .option('--all', 'take back every migration: this empties the database')
-  .action(({ all }: { all?: boolean }) => withDatabase(async (database) => tell(await downgrade(database, all), 'took back', 'No migration is applied.')))
+  .action(({ all }: { all?: boolean }) =>
+    withDatabase(async (database) => tell(await downgrade(database, all), 'took back', 'No migration is applied.')),
+  )
 
 db.command('status')
   .description('show which migrations are applied; exit code 1 when some are pending')
@@ -61,7 +68,8 @@ db.command('check')
   .description('fail when a model was changed and its migration forgotten')
   .action(async () => {
     const drifted = await findDrift()
-    if (drifted.length > 0) exitWith(`Models and migrations differ (${drifted.join(', ')}): run npm run db:migrate -- "what changed"`)
+    if (drifted.length > 0)
+      exitWith(`Models and migrations differ (${drifted.join(', ')}): run npm run db:migrate -- "what changed"`)
     console.log('Models and migrations agree.')
   })
 
@@ -69,8 +77,11 @@ db.command('seed')
   .description('fill an empty database with the test users and sample items')
   .action(() =>
     withDatabase(async (database, config) => {
-      if (config.NODE_ENV === 'production') exitWith('Seeds are for development: their passwords are known to everybody.')
-      console.log((await seed(database, createPasswords(config))) ? 'Seeded.' : 'The database is not empty: nothing was changed.')
+      if (config.NODE_ENV === 'production')
+        exitWith('Seeds are for development: their passwords are known to everybody.')
+      console.log(
+        (await seed(database, createPasswords(config))) ? 'Seeded.' : 'The database is not empty: nothing was changed.',
+      )
     }),
   )
 

@@ -36,7 +36,16 @@ export function createServices(config: Config, database: Database, log: Logger) 
   }
 
   return {
-    auth: createAuthService({ users, sessions, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit }),
+    auth: createAuthService({
+      users,
+      sessions,
+      passwords,
+      accessTokens,
+      refreshTokens,
+      sessionLimits,
+      transaction,
+      audit,
+    }),
     sessions: createSessionService({ sessions, accessTokens, audit }),
     users: createUserService({ users, sessions, passwords, transaction, audit }),
     items: createItemService({ items }),

@@ -17,12 +17,12 @@ const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
 const examples: Record<string, string> = { CORS_ORIGINS: 'http://localhost:3000,http://localhost:5173' }
 
 function read(name: string, schema: z.ZodType): Setting {
-  const fallback = schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
+  const fallback: unknown = schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
   return {
     name,
     description: schema.description ?? '',
     required: !schema.safeParse(undefined).success,
-    fallback: Array.isArray(fallback) ? fallback.join(',') : String(fallback ?? ''),
+    fallback: Array.isArray(fallback) ? fallback.join(',') : fallback === undefined ? '' : `${fallback as string}`,
   }
 }
 
@@ -49,7 +49,10 @@ const configurationPage = [
   '',
   '| variable | default | meaning |',
   '|---|---|---|',
-  ...all.map(({ name, description, required, fallback }) => `| \`${name}\` | ${required ? '**required**' : fallback === '' ? '–' : `\`${fallback}\``} | ${description} |`),
+  ...all.map(
+    ({ name, description, required, fallback }) =>
+      `| \`${name}\` | ${required ? '**required**' : fallback === '' ? '–' : `\`${fallback}\``} | ${description} |`,
+  ),
   '',
 ].join('\n')
 

@@ -12,7 +12,9 @@ export function authController(app: App, { auth, sessions }: Services) {
     created(reply, '/api/v1/users/me', await auth.register(request.body, clientOf(request))),
   )
 
-  app.post(`${path}/login`, { schema: login, onRequest: open }, async (request) => success(await auth.login(request.body, clientOf(request))))
+  app.post(`${path}/login`, { schema: login, onRequest: open }, async (request) =>
+    success(await auth.login(request.body, clientOf(request))),
+  )
 
   app.post(`${path}/refresh`, { schema: refresh, onRequest: open }, async (request) =>
     success(await auth.refresh(request.body.refresh_token, clientOf(request))),
@@ -28,12 +30,18 @@ export function authController(app: App, { auth, sessions }: Services) {
     return success({ message: 'You are signed out everywhere', tokens_revoked })
   })
 
-  app.get(`${path}/sessions`, { schema: listSessions, onRequest: authenticated }, async ({ actor }) => success(await sessions.list(actor)))
+  app.get(`${path}/sessions`, { schema: listSessions, onRequest: authenticated }, async ({ actor }) =>
+    success(await sessions.list(actor)),
+  )
 
-  app.delete(`${path}/sessions/:public_id`, { schema: revokeSession, onRequest: authenticated }, async ({ actor, params }) => {
-    await sessions.revoke(actor, params.public_id)
-    return success({ message: 'The session has ended' })
-  })
+  app.delete(
+    `${path}/sessions/:public_id`,
+    { schema: revokeSession, onRequest: authenticated },
+    async ({ actor, params }) => {
+      await sessions.revoke(actor, params.public_id)
+      return success({ message: 'The session has ended' })
+    },
+  )
 }
 
 /** Where a request came from, for the session list and the audit log; a header of any length is cut to the column's. */

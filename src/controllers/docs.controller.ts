@@ -10,7 +10,8 @@ const { resolve } = createRequire(import.meta.url)
 const path = '/api/docs'
 
 /** Nothing inline and nothing from elsewhere. Swagger UI's icons are `data:` images. */
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const contentPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const page = (title: string) => `<!doctype html>
 <html lang="en">
@@ -60,7 +61,9 @@ export function docsController(app: App, title: string, routes: DocumentedRoute[
     reply.type('text/html; charset=utf-8').header('content-security-policy', contentPolicy).send(page(title)),
   )
 
-  app.get(`${path}/assets/start.js`, { onRequest: open }, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(startScript))
+  app.get(`${path}/assets/start.js`, { onRequest: open }, async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').send(startScript),
+  )
 
   for (const [file, type] of Object.entries(assets)) {
     const source = resolve(`swagger-ui-dist/${file}`)

@@ -6,4 +6,9 @@ import { itemController } from './item.controller.ts'
 import { userController } from './user.controller.ts'
 
 /** Every route of the API. */
-export const controllers: ((app: App, services: Services) => void)[] = [authController, userController, itemController, healthController]
+export const controllers: ((app: App, services: Services) => void)[] = [
+  authController,
+  userController,
+  itemController,
+  healthController,
+]

@@ -9,14 +9,18 @@ export function itemController(app: App, { items }: Services) {
 
   app.get(path, { schema: listItems, onRequest: optional }, async ({ query }) => success(await items.list(query)))
 
-  app.get(`${path}/search`, { schema: searchItems, onRequest: optional }, async ({ query }) => success(await items.search(query)))
+  app.get(`${path}/search`, { schema: searchItems, onRequest: optional }, async ({ query }) =>
+    success(await items.search(query)),
+  )
 
   app.post(path, { schema: createItem, onRequest: authenticated }, async ({ actor, body }, reply) => {
     const item = await items.create(actor, body)
     return created(reply, `${path}/${item.public_id}`, item)
   })
 
-  app.get(`${path}/:public_id`, { schema: getItem, onRequest: optional }, async ({ params }) => success(await items.get(params.public_id)))
+  app.get(`${path}/:public_id`, { schema: getItem, onRequest: optional }, async ({ params }) =>
+    success(await items.get(params.public_id)),
+  )
 
   app.patch(`${path}/:public_id`, { schema: updateItem, onRequest: authenticated }, async ({ actor, params, body }) =>
     success(await items.change(actor, params.public_id, body)),

@@ -7,7 +7,9 @@ import type { App } from '../core/validation.ts'
 export function userController(app: App, { users }: Services) {
   const path = '/api/v1/users/me'
 
-  app.get(path, { schema: getProfile, onRequest: authenticated }, async ({ actor }) => success(await users.profile(actor)))
+  app.get(path, { schema: getProfile, onRequest: authenticated }, async ({ actor }) =>
+    success(await users.profile(actor)),
+  )
 
   app.patch(path, { schema: updateProfile, onRequest: authenticated }, async ({ actor, body }) =>
     success(await users.changeProfile(actor, body)),

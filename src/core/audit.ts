@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 
 /** What a security log is asked about. */
-export type AuditEvent =
+type AuditEvent =
   | 'account.registered'
   | 'account.deactivated'
   | 'login.succeeded'

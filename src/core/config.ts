@@ -9,7 +9,12 @@ export const sampleSecret = 'change-me'
 
 const text = z.string()
 const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true')
-const list = text.transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean))
+const list = text.transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean),
+)
 
 /** A whole number from `min` to `max`. */
 const integer = (min: number, max: number) =>
@@ -45,7 +50,10 @@ export const settings = {
     .enum(['development', 'test', 'production'], 'must be development, test or production')
     .default('development')
     .describe('`production` refuses weak settings, writes no file, seeds nothing and migrates only when told.'),
-  APP_NAME: text.max(60).default('TypeScript Backend Template').describe('The name in the API document and in tokens (`iss`).'),
+  APP_NAME: text
+    .max(60)
+    .default('TypeScript Backend Template')
+    .describe('The name in the API document and in tokens (`iss`).'),
   HOST: text.default('127.0.0.1').describe('The address to listen on. A container sets `0.0.0.0`.'),
   PORT: integer(0, 65_535).default(5000).describe('The port to listen on; 0 takes any free one.'),
   TRUST_PROXY: list
@@ -54,50 +62,82 @@ export const settings = {
 
   DATABASE_URL: databaseUrl
     .default('sqlite:///app.db')
-    .describe('The database: `sqlite:///app.db` (relative to the project), `sqlite:////absolute/app.db`, `sqlite:///:memory:`, or `postgresql://user:password@host:5432/name?sslmode=verify-full`.'),
+    .describe(
+      'The database: `sqlite:///app.db` (relative to the project), `sqlite:////absolute/app.db`, `sqlite:///:memory:`, or `postgresql://user:password@host:5432/name?sslmode=verify-full`.',
+    ),
   MIGRATION_DATABASE_URL: databaseUrl
     .optional()
-    .describe('The same database under a role that may change its schema. Without it, migrations run as `DATABASE_URL`.'),
-  DATABASE_POOL_SIZE: integer(1, 1000).default(10).describe('Connections to PostgreSQL that one process holds at most.'),
+    .describe(
+      'The same database under a role that may change its schema. Without it, migrations run as `DATABASE_URL`.',
+    ),
+  DATABASE_POOL_SIZE: integer(1, 1000)
+    .default(10)
+    .describe('Connections to PostgreSQL that one process holds at most.'),
   DATABASE_TIMEOUT_SECONDS: integer(1, 600)
     .default(10)
     .describe('How long a statement, a lock or a free connection may take before the request ends in 503.'),
 
   SECRET_KEY: secret.describe('Signs refresh tokens. At least 32 bytes.'),
-  SECRET_KEY_PREVIOUS: previousSecrets.default([]).describe('Earlier `SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
+  SECRET_KEY_PREVIOUS: previousSecrets
+    .default([])
+    .describe('Earlier `SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
   JWT_SECRET_KEY: secret.describe('Signs access tokens. At least 32 bytes, not the same as `SECRET_KEY`.'),
-  JWT_SECRET_KEY_PREVIOUS: previousSecrets.default([]).describe('Earlier `JWT_SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
+  JWT_SECRET_KEY_PREVIOUS: previousSecrets
+    .default([])
+    .describe('Earlier `JWT_SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
   ENCRYPTION_KEY: text
     .refine(notSample, 'is the sample value: a Fernet key is 32 random bytes in URL-safe base64')
     .transform((value) => value.split(',').map((key) => key.trim()))
     .pipe(z.array(fernetKey))
     .describe('A Fernet key, or several separated by commas, newest first.'),
 
-  JWT_ALGORITHM: z.enum(['HS256', 'HS384', 'HS512'], 'must be HS256, HS384 or HS512').default('HS256').describe('The one algorithm that signs and verifies access tokens.'),
+  JWT_ALGORITHM: z
+    .enum(['HS256', 'HS384', 'HS512'], 'must be HS256, HS384 or HS512')
+    .default('HS256')
+    .describe('The one algorithm that signs and verifies access tokens.'),
   JWT_ACCESS_TOKEN_EXPIRE_MINUTES: integer(1, 1440).default(15).describe('The life of an access token.'),
-  JWT_REFRESH_TOKEN_EXPIRE_DAYS: integer(1, 3650).default(30).describe('The life of a session, counted from sign-in; refreshing does not extend it.'),
+  JWT_REFRESH_TOKEN_EXPIRE_DAYS: integer(1, 3650)
+    .default(30)
+    .describe('The life of a session, counted from sign-in; refreshing does not extend it.'),
   SESSION_IDLE_DAYS: integer(1, 3650).default(14).describe('A session ends when it was not refreshed for this long.'),
-  REFRESH_REUSE_LEEWAY_SECONDS: integer(0, 60).default(10).describe('Within this time an old refresh token gets the same successor again (a second tab, a lost answer).'),
+  REFRESH_REUSE_LEEWAY_SECONDS: integer(0, 60)
+    .default(10)
+    .describe('Within this time an old refresh token gets the same successor again (a second tab, a lost answer).'),
 
   PASSWORD_MIN_LENGTH: integer(8, 128).default(8).describe('The shortest password, in characters; never under 8.'),
-  ARGON2_TIME_COST: integer(2, 100).default(2).describe('Argon2id passes. Raised, it takes effect at each next sign-in.'),
+  ARGON2_TIME_COST: integer(2, 100)
+    .default(2)
+    .describe('Argon2id passes. Raised, it takes effect at each next sign-in.'),
   ARGON2_MEMORY_COST: integer(19_456, 4_194_304).default(65_536).describe('Argon2id memory, in KiB.'),
   ARGON2_PARALLELISM: integer(1, 64).default(2).describe('Argon2id lanes.'),
 
-  CORS_ORIGINS: list.pipe(z.array(origin)).default([]).describe('Origins whose pages may call the API, separated by commas. None by default.'),
+  CORS_ORIGINS: list
+    .pipe(z.array(origin))
+    .default([])
+    .describe('Origins whose pages may call the API, separated by commas. None by default.'),
   CORS_CREDENTIALS: flag.default(false).describe('Lets those pages send cookies; not needed for Bearer tokens.'),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be fatal, error, warn, info, debug, trace or silent').default('info').describe('The least severe log line that is written.'),
+  LOG_LEVEL: z
+    .enum(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      'must be fatal, error, warn, info, debug, trace or silent',
+    )
+    .default('info')
+    .describe('The least severe log line that is written.'),
   DOCS_ENABLED: flag.optional().describe('Serves the API document and Swagger UI. By default on, in production off.'),
-  SHUTDOWN_TIMEOUT_SECONDS: integer(1, 600).default(10).describe('How long a stopping server waits for running requests.'),
+  SHUTDOWN_TIMEOUT_SECONDS: integer(1, 600)
+    .default(10)
+    .describe('How long a stopping server waits for running requests.'),
 }
 
 /** Rules that concern several settings, or production alone. Gives pairs of name and fault. */
 function* contradictions(config: Settings): Generator<[keyof Settings, string]> {
   if (config.SECRET_KEY === config.JWT_SECRET_KEY) yield ['JWT_SECRET_KEY', 'must differ from SECRET_KEY']
-  if (config.CORS_CREDENTIALS && config.CORS_ORIGINS.includes('*')) yield ['CORS_ORIGINS', 'cannot be * together with CORS_CREDENTIALS']
+  if (config.CORS_CREDENTIALS && config.CORS_ORIGINS.includes('*'))
+    yield ['CORS_ORIGINS', 'cannot be * together with CORS_CREDENTIALS']
   if (config.NODE_ENV !== 'production') return
   if (['debug', 'trace'].includes(config.LOG_LEVEL)) yield ['LOG_LEVEL', `cannot be ${config.LOG_LEVEL} in production`]
-  if (config.DATABASE_URL === 'sqlite:///:memory:') yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
+  if (config.DATABASE_URL === 'sqlite:///:memory:')
+    yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
 }
 
 const schema = z.object(settings)
@@ -109,7 +149,9 @@ export class ConfigError extends Error {
   override name = 'ConfigError'
   readonly faults: string[]
   constructor(faults: string[]) {
-    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
     this.faults = faults
   }
 }

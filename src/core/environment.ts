@@ -31,7 +31,10 @@ function readEnvFile(): NodeJS.Dict<string> | undefined {
 
 function createEnvFile(): NodeJS.Dict<string> | undefined {
   const example = readFileSync(join(projectRoot, '.env.example'), 'utf8')
-  const content = secrets.reduce((text, name) => text.replace(`${name}=${sampleSecret}`, `${name}=${newSecret(name)}`), example)
+  const content = secrets.reduce(
+    (text, name) => text.replace(`${name}=${sampleSecret}`, `${name}=${newSecret(name)}`),
+    example,
+  )
   // Written aside and then linked, which fails if `.env` exists: of two first starts at once one
   // wins whole, and no file of a user is ever overwritten.
   const draft = `${envFile}.${process.pid}.new`

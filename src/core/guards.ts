@@ -31,7 +31,8 @@ export const optional: Guard = async (request) => {
 /** For those who are signed in. */
 export const authenticated: Guard = async (request) => {
   const [scheme = '', token = ''] = (request.headers.authorization ?? '').split(' ', 2)
-  if (scheme.toLowerCase() !== 'bearer') throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')
+  if (scheme.toLowerCase() !== 'bearer')
+    throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')
   request.actor = await request.server.authenticate(token)
 }
 

@@ -65,14 +65,19 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
   const routes = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', ({ url, method }) => {
     if (url === '*') return
-    const route = routes.get(url) ?? { pattern: new RegExp(`^${url.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+')}$`), methods: new Set() }
+    const route = routes.get(url) ?? {
+      pattern: new RegExp(`^${url.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+')}$`),
+      methods: new Set(),
+    }
     for (const name of [method].flat()) route.methods.add(name)
     routes.set(url, route)
   })
   app.addHook('onRequest', async (request) => {
     if (!request.is404) return
     const path = pathOf(request)
-    const methods = [...routes.values()].filter(({ pattern }) => pattern.test(path)).flatMap((route) => [...route.methods])
+    const methods = [...routes.values()]
+      .filter(({ pattern }) => pattern.test(path))
+      .flatMap((route) => [...route.methods])
     throw methods.length > 0 ? new MethodNotAllowedError([...new Set(methods)].toSorted()) : new NotFoundError()
   })
 }

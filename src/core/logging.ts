@@ -2,17 +2,30 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
 
 /** Fields whose values are never written, at the depths where they occur. */
-const credentials = ['password', 'old_password', 'new_password', 'password_hash', 'access_token', 'refresh_token', 'authorization', 'cookie']
+const credentials = [
+  'password',
+  'old_password',
+  'new_password',
+  'password_hash',
+  'access_token',
+  'refresh_token',
+  'authorization',
+  'cookie',
+]
 
 /** Credentials by their form, for those inside a message or a stack: JWTs, refresh tokens, hashes, passwords in URLs. */
-const credentialForms = /\beyJ[\w-]+\.[\w-]+\.[\w-]*|\br1\.[\w-]{8}\.[\w-]+\.\d+\.[\w-]+|\$argon2\w*\$[^\s"\\]+|(?<=:\/\/[^\s:/@"]*:)[^\s/@"]+(?=@)/g
+const credentialForms =
+  /\beyJ[\w-]+\.[\w-]+\.[\w-]*|\br1\.[\w-]{8}\.[\w-]+\.\d+\.[\w-]+|\$argon2\w*\$[^\s"\\]+|(?<=:\/\/[^\s:/@"]*:)[^\s/@"]+(?=@)/g
 
 /**
  * JSON lines in production, readable lines in development. Times are UTC. Whatever looks like a
  * credential is replaced as the last step before writing.
  * @param destination where to, instead of standard output
  */
-export async function createLogger(config: Pick<Config, 'NODE_ENV' | 'LOG_LEVEL'>, destination?: DestinationStream): Promise<Logger> {
+export async function createLogger(
+  config: Pick<Config, 'NODE_ENV' | 'LOG_LEVEL'>,
+  destination?: DestinationStream,
+): Promise<Logger> {
   return pino(
     {
       level: config.LOG_LEVEL,

@@ -48,7 +48,10 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
 
   const parametersOf = (place: 'path' | 'query', schema: unknown) => {
     if (!schema) return []
-    const { properties = {}, required = [] } = schemaOf(schema as z.ZodType, 'input') as { properties?: Record<string, Json>; required?: string[] }
+    const { properties = {}, required = [] } = schemaOf(schema as z.ZodType, 'input') as {
+      properties?: Record<string, Json>
+      required?: string[]
+    }
     return Object.entries(properties).map(([name, { description, ...property }]) => ({
       name,
       in: place,
@@ -68,11 +71,16 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
       security: guard === open ? [] : guard === optional ? [{}, { bearer: [] }] : [{ bearer: [] }],
       parameters: [...parametersOf('path', schema.params), ...parametersOf('query', schema.querystring)],
       ...(schema.body !== undefined && {
-        requestBody: { required: true, content: { 'application/json': { schema: schemaOf(schema.body as z.ZodType, 'input') } } },
+        requestBody: {
+          required: true,
+          content: { 'application/json': { schema: schemaOf(schema.body as z.ZodType, 'input') } },
+        },
       }),
       responses: {
         ...successesOf(schema, `${String(method)} ${url}`),
-        ...Object.fromEntries(errorsOf(schema, guard).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }])),
+        ...Object.fromEntries(
+          errorsOf(schema, guard).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
+        ),
       },
     }
   }
@@ -83,14 +91,19 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
         status,
         {
           description: STATUS_CODES[status] ?? route,
-          headers: { 'X-Request-Id': { $ref: '#/components/headers/RequestId' }, ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }) },
+          headers: {
+            'X-Request-Id': { $ref: '#/components/headers/RequestId' },
+            ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }),
+          },
           content: { 'application/json': { schema: schemaOf(schema, 'output') } },
         },
       ]),
     )
 
   const errorResponse = (status: number) => ({
-    description: `${STATUS_CODES[status]}: ${codesOf(status).map((code) => `\`${code}\``).join(', ')}`,
+    description: `${STATUS_CODES[status]}: ${codesOf(status)
+      .map((code) => `\`${code}\``)
+      .join(', ')}`,
     headers: {
       'X-Request-Id': { $ref: '#/components/headers/RequestId' },
       ...(status === 401 && { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } }),
@@ -117,21 +130,26 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     tags,
     paths,
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token.' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token.' },
+      },
       headers: {
         RequestId: { description: 'The id of this request, also in the log.', schema: { type: 'string' } },
         Location: { description: 'The address of what was made.', schema: { type: 'string', format: 'uri-reference' } },
         WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
         RetryAfter: { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
       },
-      responses: Object.fromEntries([...statuses].toSorted((a, b) => a - b).map((status) => [errorName(status), errorResponse(status)])),
+      responses: Object.fromEntries(
+        [...statuses].toSorted((a, b) => a - b).map((status) => [errorName(status), errorResponse(status)]),
+      ),
       schemas,
     },
   }
 }
 
 /** The guard among a route's hooks: there is exactly one. */
-export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat()[0] as Guard | undefined
+export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined =>
+  [onRequest].flat()[0] as Guard | undefined
 
 function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | undefined): number[] {
   const codes: ErrorCode[] = [
@@ -146,7 +164,10 @@ function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | u
   return [...new Set(codes.map((code) => statusOf[code]))].toSorted((a, b) => a - b)
 }
 
-const codesOf = (status: number) => Object.entries(statusOf).filter(([, itsStatus]) => itsStatus === status).map(([code]) => code)
+const codesOf = (status: number) =>
+  Object.entries(statusOf)
+    .filter(([, itsStatus]) => itsStatus === status)
+    .map(([code]) => code)
 
 const errorName = (status: number) => STATUS_CODES[status]!.replaceAll(/\W/g, '')
 

@@ -70,19 +70,34 @@ export function handleError(thrown: FastifyError | AppError, request: FastifyReq
   const body = failure(error, request.id)
   if (!wantsProblem(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(body))
   const { message, code, errors, request_id } = body
-  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, detail: message, instance: pathOf(request), code, errors, request_id }
+  const problem = {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: message,
+    instance: pathOf(request),
+    code,
+    errors,
+    request_id,
+  }
   return reply.type('application/problem+json; charset=utf-8').send(JSON.stringify(problem))
 }
 
 function asAppError(error: FastifyError | AppError): AppError {
   if (error instanceof AppError) return error
-  const [code, message] = (error.code?.startsWith('FST_') && frameworkErrors[error.statusCode ?? 500]) || ['internal_error', 'An unexpected error occurred']
-  return new AppError(code as ErrorCode, message)
+  const [code, message] = (error.code?.startsWith('FST_') && frameworkErrors[error.statusCode ?? 500]) || [
+    'internal_error',
+    'An unexpected error occurred',
+  ]
+  return new AppError(code, message)
 }
 
 /** RFC 6750 §3.1: no `error` where no token was sent. */
 function challenge({ code, message }: UnauthorizedError): string {
-  const fault = code === 'invalid_token' || code === 'token_expired' ? `, error="invalid_token", error_description="${message}"` : ''
+  const fault =
+    code === 'invalid_token' || code === 'token_expired'
+      ? `, error="invalid_token", error_description="${message}"`
+      : ''
   return `Bearer realm="api"${fault}`
 }
 

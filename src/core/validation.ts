@@ -1,5 +1,11 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { FastifyBaseLogger, FastifyInstance, FastifySchemaCompiler, FastifySerializerCompiler, FastifyTypeProvider } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifySchemaCompiler,
+  FastifySerializerCompiler,
+  FastifyTypeProvider,
+} from 'fastify'
 import fastJson from 'fast-json-stringify'
 import { z } from 'zod'
 import { ValidationError, type FieldError } from './errors.ts'
@@ -26,12 +32,14 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   const at = (...more: PropertyKey[]) => [...issue.path, ...more].map(String).join('.')
-  if (issue.code === 'unrecognized_keys') return issue.keys.slice(0, toldFaults).map((key) => ({ field: at(key), message: 'is not a known field' }))
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.slice(0, toldFaults).map((key) => ({ field: at(key), message: 'is not a known field' }))
   return [{ field: at() || 'body', message: issue.message }]
 }
 
 /** Writes replies by their schema, compiled once. It is an allow-list: a field it does not name is not sent. */
-export const serializerCompiler: FastifySerializerCompiler<z.ZodType> = ({ schema }) => fastJson(toJsonSchema(schema, 'output') as object)
+export const serializerCompiler: FastifySerializerCompiler<z.ZodType> = ({ schema }) =>
+  fastJson(toJsonSchema(schema, 'output') as object)
 
 /**
  * A Zod schema as JSON Schema 2020-12. `io` says which side of its defaults and transforms is meant:

@@ -11,7 +11,8 @@ interface DriverError extends Error {
 /** SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had. */
 const unavailable = /^(08|53|57)...$|^55P03$|^25P0[34]$/
 const networkFault = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_)/
-const connectionLost = /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/
+const connectionLost =
+  /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/
 /** SQLite result codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
 const sqliteUnique = 2067
@@ -41,6 +42,9 @@ export function explain(error: unknown): unknown {
   if (column !== undefined) return new ConflictError(column, `This ${column} is already in use`, { cause: error })
 
   const away =
-    unavailable.test(code) || networkFault.test(code) || connectionLost.test(message) || sqliteUnavailable.has(errcode % 256)
+    unavailable.test(code) ||
+    networkFault.test(code) ||
+    connectionLost.test(message) ||
+    sqliteUnavailable.has(errcode % 256)
   return away ? new UnavailableError('The database is not available right now', { cause: error }) : error
 }

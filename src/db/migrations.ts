@@ -25,6 +25,8 @@ export async function migrationStatus(database: Database): Promise<{ applied: st
 async function appliedMigrations(database: Database): Promise<string[]> {
   const tables = await database.query().introspection.getTables()
   if (!tables.some(({ name }) => name === migrationTable)) return []
-  const { rows } = await sql<{ name: string }>`select name from ${sql.table(migrationTable)} order by id`.execute(database.query())
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(migrationTable)} order by id`.execute(
+    database.query(),
+  )
   return rows.map(({ name }) => name)
 }

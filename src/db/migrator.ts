@@ -1,11 +1,18 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BooleanType, EntityCaseNamingStrategy, MikroORM, type EntityMetadata, type IDatabaseDriver, type IMigrator } from '@mikro-orm/core'
+import {
+  BooleanType,
+  EntityCaseNamingStrategy,
+  MikroORM,
+  type EntityMetadata,
+  type IDatabaseDriver,
+  type IMigrator,
+} from '@mikro-orm/core'
 import { Migrator } from '@mikro-orm/migrations'
 import { PostgreSqlDriver } from '@mikro-orm/postgresql'
 import { SqliteDriver } from '@mikro-orm/sql'
 import { CompiledQuery, sql, type Kysely } from 'kysely'
-import { models } from '../models/index.ts'
+import { models, type Tables } from '../models/index.ts'
 import { openEngine, type Database } from './database.ts'
 import type { Engine } from './engine.ts'
 import { migrationsFolder, migrationTable } from './migrations.ts'
@@ -28,7 +35,7 @@ function adaptToSqlite({ properties }: EntityMetadata): void {
 }
 
 /** MikroORM over our own connection, or over none where only files are compared. */
-async function openOrm(kind: Engine['kind'], connection?: Kysely<any>) {
+async function openOrm(kind: Engine['kind'], connection?: Kysely<Tables>) {
   // The ORM makes the database if the name is not the connection's own.
   const dbName = kind === 'postgresql' && connection ? await currentDatabase(connection) : 'app'
   return MikroORM.init<IDatabaseDriver>({
@@ -36,7 +43,9 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<any>) {
     driver: kind === 'sqlite' ? SqliteDriver : PostgreSqlDriver,
     dbName,
     ensureDatabase: false,
-    driverOptions: connection ?? openEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_POOL_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect,
+    driverOptions:
+      connection ??
+      openEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_POOL_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect,
     namingStrategy: EntityCaseNamingStrategy,
     extensions: [Migrator],
     discovery: { onMetadata: (metadata) => (kind === 'sqlite' ? adaptToSqlite(metadata) : undefined) },
@@ -52,7 +61,7 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<any>) {
   })
 }
 
-async function currentDatabase(connection: Kysely<any>): Promise<string> {
+async function currentDatabase(connection: Kysely<Tables>): Promise<string> {
   const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(connection)
   return rows[0]!.name
 }
@@ -64,13 +73,17 @@ async function currentDatabase(connection: Kysely<any>): Promise<string> {
  * @returns the paths of the files written; none when nothing changed
  */
 export async function createMigrations(description: string): Promise<string[]> {
-  const name = description.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_').replaceAll(/^_|_$/g, '')
+  const name = description
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '_')
+    .replaceAll(/^_|_$/g, '')
   const files: string[] = []
   for (const kind of engines) {
     const folder = migrationsFolder(kind)
     mkdirSync(folder, { recursive: true })
     // Without a snapshot the generator asks the database; from an empty one it works offline and writes `down` as well.
-    if (!existsSync(join(folder, `${snapshot}.json`))) writeFileSync(join(folder, `${snapshot}.json`), '{"namespaces":[],"tables":[]}')
+    if (!existsSync(join(folder, `${snapshot}.json`)))
+      writeFileSync(join(folder, `${snapshot}.json`), '{"namespaces":[],"tables":[]}')
     const orm = await openOrm(kind)
     const { fileName } = await orm.migrator.create(folder, false, false, name)
     await orm.close()
@@ -84,14 +97,16 @@ export async function findDrift(): Promise<Engine['kind'][]> {
   const drifted: Engine['kind'][] = []
   for (const kind of engines) {
     const orm = await openOrm(kind)
-    if (!existsSync(join(migrationsFolder(kind), `${snapshot}.json`)) || (await orm.migrator.checkSchema())) drifted.push(kind)
+    if (!existsSync(join(migrationsFolder(kind), `${snapshot}.json`)) || (await orm.migrator.checkSchema()))
+      drifted.push(kind)
     await orm.close()
   }
   return drifted
 }
 
 /** Applies every pending migration. Gives their names. */
-export const upgrade = (database: Database): Promise<string[]> => migrate(database, (migrator, transaction) => migrator.up({ transaction }))
+export const upgrade = (database: Database): Promise<string[]> =>
+  migrate(database, (migrator, transaction) => migrator.up({ transaction }))
 
 /** Takes back the last migration, or all of them. Gives their names. */
 export const downgrade = (database: Database, all = false): Promise<string[]> =>
@@ -102,7 +117,7 @@ type Run = (migrator: IMigrator, transaction: object) => Promise<{ name: string 
 /** Runs migrations under a lock and in one transaction: of several processes one migrates, and a failure changes nothing. */
 async function migrate(database: Database, run: Run): Promise<string[]> {
   const { kind, migrationLock } = database.engine
-  const pool: Kysely<any> = database.query()
+  const pool: Kysely<Tables> = database.query()
   const execute = (statement: string, executor = pool) => executor.executeQuery(CompiledQuery.raw(statement))
   await pool.transaction().execute(async (transaction) => {
     await execute(migrationLock, transaction)
@@ -135,5 +150,6 @@ const createMigrationTable = {
 }
 
 function checkForeignKeys({ rows }: { rows: unknown[] }): void {
-  if (rows.length > 0) throw new Error(`The migration leaves ${rows.length} rows that point nowhere: ${JSON.stringify(rows.slice(0, 5))}`)
+  if (rows.length > 0)
+    throw new Error(`The migration leaves ${rows.length} rows that point nowhere: ${JSON.stringify(rows.slice(0, 5))}`)
 }

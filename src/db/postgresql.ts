@@ -62,5 +62,5 @@ function explainErrors(client: pg.PoolClient): void {
 function getTypeParser(oid: number, format?: 'text' | 'binary') {
   if (oid === builtins.TIMESTAMPTZ) return (value: string) => new Date(value).toISOString()
   if (oid === builtins.INT8) return Number
-  return pg.types.getTypeParser(oid, format as 'text')
+  return pg.types.getTypeParser(oid, format)
 }

@@ -31,7 +31,8 @@ export async function prepareDatabase(database: Database, config: Config, log: L
 async function requireMigrated(database: Database, log: Logger): Promise<void> {
   try {
     const { pending } = await migrationStatus(database)
-    if (pending.length > 0) throw new UnpreparedError(`${pending.length} migrations are pending: run "npm run db:upgrade" first`)
+    if (pending.length > 0)
+      throw new UnpreparedError(`${pending.length} migrations are pending: run "npm run db:upgrade" first`)
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error
     log.error({ err: error }, 'the database does not answer; serving until it does')

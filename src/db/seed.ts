@@ -19,7 +19,8 @@ const seededItems = [
 
 /** Fills an empty database with two accounts and three items of nobody. Gives false, and changes nothing, if it holds any account. */
 export async function seed(database: Database, passwords: Passwords): Promise<boolean> {
-  const isEmpty = async () => (await database.query().selectFrom('users').select('id').limit(1).executeTakeFirst()) === undefined
+  const isEmpty = async () =>
+    (await database.query().selectFrom('users').select('id').limit(1).executeTakeFirst()) === undefined
   if (!(await isEmpty())) return false
   const password_hash = await passwords.hash(seededPassword)
   const users = createUserRepository(database)

@@ -12,7 +12,8 @@ const blockingWait = 50
 const cachedStatements = 500
 
 /** Upper case first joins letters that have two lower-case forms, such as the Greek sigma's and the German sharp s. */
-const fold = (value: unknown) => (typeof value === 'string' ? value.toUpperCase().toLowerCase().replaceAll('ς', 'σ') : null)
+const fold = (value: unknown) =>
+  typeof value === 'string' ? value.toUpperCase().toLowerCase().replaceAll('ς', 'σ') : null
 
 /**
  * SQLite, through Node's own `node:sqlite`.
@@ -130,5 +131,5 @@ function patient(connection: DatabaseConnection, timeoutSeconds: number): Databa
       }
     },
     streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
-  } as DatabaseConnection
+  }
 }

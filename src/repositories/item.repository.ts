@@ -31,7 +31,8 @@ export function createItemRepository({ query, clock, contains }: Database) {
       )
 
   return {
-    find: (publicId: string) => live().where('public_id', '=', publicId).select(columns).select(ownerId).executeTakeFirst(),
+    find: (publicId: string) =>
+      live().where('public_id', '=', publicId).select(columns).select(ownerId).executeTakeFirst(),
 
     list: (filter: ItemFilter, page: PageRequest) =>
       matching(filter)
@@ -44,11 +45,14 @@ export function createItemRepository({ query, clock, contains }: Database) {
         .execute(),
 
     async count(filter: ItemFilter): Promise<number> {
-      const { total } = await matching(filter).select(({ fn }) => fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
+      const { total } = await matching(filter)
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow()
       return total
     },
 
-    add: (item: NewItem) => query().insertInto('items').values(item).returning(columns).returning(ownerId).executeTakeFirstOrThrow(),
+    add: (item: NewItem) =>
+      query().insertInto('items').values(item).returning(columns).returning(ownerId).executeTakeFirstOrThrow(),
 
     /** Gives undefined when there is no such item, or no longer. */
     change: (publicId: string, changes: ItemChanges) =>

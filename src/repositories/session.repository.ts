@@ -51,16 +51,27 @@ export function createSessionRepository({ query, clock }: Database) {
         .updateTable('sessions')
         .set(({ case: when, eb, and, or, ref }) => {
           const current = eb('gen', '=', gen)
-          const retry = and([eb('gen', '=', gen + 1), or([eb('rotated_at', '>=', clock(-leeway)), eb('confirmed_gen', '<', ref('gen'))])])
+          const retry = and([
+            eb('gen', '=', gen + 1),
+            or([eb('rotated_at', '>=', clock(-leeway)), eb('confirmed_gen', '<', ref('gen'))]),
+          ])
           const honest = or([current, retry])
           return {
             revoked_at: when().when(honest).then(null).else(clock()).end(),
-            revoke_reason: when().when(honest).then(null).else('refresh_reuse' as const).end(),
+            revoke_reason: when()
+              .when(honest)
+              .then(null)
+              .else('refresh_reuse' as const)
+              .end(),
             rotation_id: when().when(current).then(randomUUID()).else(ref('rotation_id')).end(),
             confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
             rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
             idle_expires_at: when().when(current).then(clock(idle)).else(ref('idle_expires_at')).end(),
-            gen: when().when(current).then(gen + 1).else(ref('gen')).end(),
+            gen: when()
+              .when(current)
+              .then(gen + 1)
+              .else(ref('gen'))
+              .end(),
           }
         })
         .where('public_id', '=', publicId)
@@ -78,7 +89,14 @@ export function createSessionRepository({ query, clock }: Database) {
         .where('users.public_id', '=', userPublicId)
         .where('users.is_active', '=', true)
         .where('users.deleted_at', 'is', null)
-        .select(['users.id', 'users.public_id', 'users.role', 'users.is_verified', 'sessions.public_id as session_id', 'sessions.confirmed_gen'])
+        .select([
+          'users.id',
+          'users.public_id',
+          'users.role',
+          'users.is_verified',
+          'sessions.public_id as session_id',
+          'sessions.confirmed_gen',
+        ])
         .executeTakeFirst(),
 
     /** Notes that the tokens of a generation reached their owner. */
@@ -104,7 +122,11 @@ export function createSessionRepository({ query, clock }: Database) {
     },
 
     async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {
-      const revoked = await revoking(reason).where('user_id', '=', userId).where('public_id', '=', publicId).returning('id').executeTakeFirst()
+      const revoked = await revoking(reason)
+        .where('user_id', '=', userId)
+        .where('public_id', '=', publicId)
+        .returning('id')
+        .executeTakeFirst()
       return revoked !== undefined
     },
 

@@ -2,13 +2,26 @@ import type { Insertable, Updateable } from 'kysely'
 import type { Database } from '../db/database.ts'
 import type { Tables } from '../models/index.ts'
 
-type NewUser = Pick<Insertable<Tables['users']>, 'email' | 'password_hash' | 'first_name' | 'last_name' | 'role' | 'is_verified'>
+type NewUser = Pick<
+  Insertable<Tables['users']>,
+  'email' | 'password_hash' | 'first_name' | 'last_name' | 'role' | 'is_verified'
+>
 type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_name'>
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
 export function createUserRepository({ query, clock }: Database) {
-  const profile = ['public_id', 'email', 'first_name', 'last_name', 'role', 'is_active', 'is_verified', 'created_at', 'updated_at'] as const
+  const profile = [
+    'public_id',
+    'email',
+    'first_name',
+    'last_name',
+    'role',
+    'is_active',
+    'is_verified',
+    'created_at',
+    'updated_at',
+  ] as const
 
   const live = () => query().selectFrom('users').where('deleted_at', 'is', null)
   const changing = (id: number) => query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
@@ -18,18 +31,26 @@ export function createUserRepository({ query, clock }: Database) {
 
     /** What a sign-in is checked against. */
     findCredentials: (email: string) =>
-      live().where('email', '=', email).select(['id', 'public_id', 'password_hash', 'is_active', 'role']).executeTakeFirst(),
+      live()
+        .where('email', '=', email)
+        .select(['id', 'public_id', 'password_hash', 'is_active', 'role'])
+        .executeTakeFirst(),
 
     /** For whom an access token may be made: an account that is live and active. */
-    findTokenOwner: (id: number) => live().where('id', '=', id).where('is_active', '=', true).select(['public_id', 'role']).executeTakeFirst(),
+    findTokenOwner: (id: number) =>
+      live().where('id', '=', id).where('is_active', '=', true).select(['public_id', 'role']).executeTakeFirst(),
 
     findPassword: (id: number) => live().where('id', '=', id).select(['email', 'password_hash']).executeTakeFirst(),
 
     /** @throws ConflictError when a live account has the e-mail: the unique index decides, whoever came first */
-    add: (user: NewUser) => query().insertInto('users').values(user).returning(['id', 'public_id', 'role']).executeTakeFirstOrThrow(),
+    add: (user: NewUser) =>
+      query().insertInto('users').values(user).returning(['id', 'public_id', 'role']).executeTakeFirstOrThrow(),
 
     changeProfile: (id: number, changes: ProfileChanges) =>
-      changing(id).set({ ...changes, updated_at: clock() }).returning(profile).executeTakeFirst(),
+      changing(id)
+        .set({ ...changes, updated_at: clock() })
+        .returning(profile)
+        .executeTakeFirst(),
 
     /**
      * Notes a sign-in, if the account still has the password hash that was verified. A password change

@@ -8,7 +8,11 @@ const credentials = z.strictObject({ email, password }).meta({ id: 'Credentials'
 
 // Any string: whatever is no token of ours gets the same answer as a dead one.
 const refreshToken = z
-  .strictObject({ refresh_token: z.string('must be a string').meta({ examples: ['r1.Yp0dLq3v.f47ac10b-58cc-4372-a567-0e02b2c3d479.0.3q2-7wAbCdEf'] }) })
+  .strictObject({
+    refresh_token: z
+      .string('must be a string')
+      .meta({ examples: ['r1.Yp0dLq3v.f47ac10b-58cc-4372-a567-0e02b2c3d479.0.3q2-7wAbCdEf'] }),
+  })
   .meta({ id: 'RefreshToken' })
 
 const tokenPair = z
@@ -25,8 +29,14 @@ const session = z
     public_id: uuid,
     created_at: time,
     last_used_at: time.meta({ description: 'When it was last refreshed.' }),
-    ip: z.string().nullable().meta({ examples: ['203.0.113.7'] }),
-    user_agent: z.string().nullable().meta({ examples: ['curl/8.5.0'] }),
+    ip: z
+      .string()
+      .nullable()
+      .meta({ examples: ['203.0.113.7'] }),
+    user_agent: z
+      .string()
+      .nullable()
+      .meta({ examples: ['curl/8.5.0'] }),
     current: z.boolean().meta({ description: 'Whether it is the session of this request.' }),
   })
   .meta({ id: 'Session' })
@@ -72,7 +82,8 @@ export const logout = {
   operationId: 'logout',
   tags,
   summary: 'Sign out',
-  description: 'Ends the session of the refresh token, and with it the access tokens. Always succeeds, for a dead token too.',
+  description:
+    'Ends the session of the refresh token, and with it the access tokens. Always succeeds, for a dead token too.',
   body: refreshToken,
   response: { 200: success(message) },
 }
@@ -82,7 +93,14 @@ export const logoutAll = {
   tags,
   summary: 'Sign out everywhere',
   description: 'Ends every session of the account, this one included.',
-  response: { 200: success(z.object({ message: z.string(), tokens_revoked: z.int().meta({ description: 'Sessions ended.', examples: [2] }) })) },
+  response: {
+    200: success(
+      z.object({
+        message: z.string(),
+        tokens_revoked: z.int().meta({ description: 'Sessions ended.', examples: [2] }),
+      }),
+    ),
+  },
 }
 
 export const listSessions = {

@@ -31,6 +31,7 @@ export const ready = {
   operationId: 'ready',
   tags,
   summary: 'Readiness probe',
-  description: 'Whether requests should be sent here: the database answers and the server is not stopping. Otherwise 503.',
+  description:
+    'Whether requests should be sent here: the database answers and the server is not stopping. Otherwise 503.',
   response: { 200: success(z.object({ status: z.literal('ready') })) },
 }

@@ -5,9 +5,15 @@ import { message, pagination, success } from './responses.ts'
 
 const fields = {
   name: trimmed(1, 100).meta({ examples: ['Write the first test'] }),
-  description: text(0, 10_000).nullable().meta({ examples: ['It should fail before it passes.'] }),
+  description: text(0, 10_000)
+    .nullable()
+    .meta({ examples: ['It should fail before it passes.'] }),
   status: z.enum(itemStatuses).meta({ examples: ['draft'] }),
-  priority: z.int().min(1).max(5).meta({ description: '1 is the lowest, 5 the highest.', examples: [3] }),
+  priority: z
+    .int()
+    .min(1)
+    .max(5)
+    .meta({ description: '1 is the lowest, 5 the highest.', examples: [3] }),
 }
 
 const item = z
@@ -36,7 +42,10 @@ const itemQuery = z.strictObject({
 })
 
 const itemSearch = z.strictObject({
-  q: text(1, 100).meta({ description: 'Part of the name or the description, in any letter case. `%` and `_` are plain letters.', examples: ['test'] }),
+  q: text(1, 100).meta({
+    description: 'Part of the name or the description, in any letter case. `%` and `_` are plain letters.',
+    examples: ['test'],
+  }),
   ...pageParameters,
 })
 
@@ -60,7 +69,8 @@ export const searchItems = {
   operationId: 'searchItems',
   tags,
   summary: 'Search items',
-  description: 'Looks into names and descriptions. `count` is the number of items on this page, `pagination.total` of all that match.',
+  description:
+    'Looks into names and descriptions. `count` is the number of items on this page, `pagination.total` of all that match.',
   querystring: itemSearch,
   response: { 200: success(z.object({ items: z.array(item), count: z.int().meta({ examples: [1] }), pagination })) },
 }

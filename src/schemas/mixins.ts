@@ -8,7 +8,8 @@ const inRange = (value: string, min: number, max: number) => {
   return length >= min && length <= max
 }
 
-const lengthMessage = (min: number, max: number) => (min === 0 ? `must have at most ${max} characters` : `must have ${min} to ${max} characters`)
+const lengthMessage = (min: number, max: number) =>
+  min === 0 ? `must have at most ${max} characters` : `must have ${min} to ${max} characters`
 
 /** NUL cannot be stored by PostgreSQL, and a lone surrogate is no character. */
 const isStorable = (value: string) => value.isWellFormed() && !value.includes('\0')
@@ -26,7 +27,10 @@ export const text = (min: number, max: number) => bounded(z.string('must be a st
 export const trimmed = (min: number, max: number) => bounded(z.string('must be a string').trim(), min, max)
 
 /** A public id. Any UUID is well formed, whichever version. */
-export const uuid = z.guid('must be a UUID').toLowerCase().meta({ format: 'uuid', examples: ['f47ac10b-58cc-4372-a567-0e02b2c3d479'] })
+export const uuid = z
+  .guid('must be a UUID')
+  .toLowerCase()
+  .meta({ format: 'uuid', examples: ['f47ac10b-58cc-4372-a567-0e02b2c3d479'] })
 
 export const time = z.iso.datetime({ precision: 3 }).meta({ examples: ['2026-11-22T10:00:00.000Z'] })
 

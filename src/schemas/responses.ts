@@ -46,5 +46,7 @@ export const problemReply = z
     errors: fieldErrors,
     request_id: z.string(),
   })
-  .meta({ id: 'Problem', description: 'The same error as RFC 9457 problem details, for clients that accept `application/problem+json`.' })
-
+  .meta({
+    id: 'Problem',
+    description: 'The same error as RFC 9457 problem details, for clients that accept `application/problem+json`.',
+  })

@@ -39,7 +39,9 @@ const profile = z
   .meta({ id: 'Profile' })
 
 const profileUpdate = z.strictObject(names).partial().meta({ id: 'ProfileUpdate' })
-const passwordChange = z.strictObject({ old_password: password, new_password: newPassword }).meta({ id: 'PasswordChange' })
+const passwordChange = z
+  .strictObject({ old_password: password, new_password: newPassword })
+  .meta({ id: 'PasswordChange' })
 
 export type ProfileUpdate = z.output<typeof profileUpdate>
 export type PasswordChange = z.output<typeof passwordChange>
@@ -76,6 +78,7 @@ export const deactivate = {
   operationId: 'deactivateAccount',
   tags,
   summary: "Deactivate one's own account",
-  description: 'Ends every session at once, this one included. Nobody can sign in until an administrator activates the account again.',
+  description:
+    'Ends every session at once, this one included. Nobody can sign in until an administrator activates the account again.',
   response: { 200: success(message) },
 }

@@ -30,8 +30,6 @@ interface TokenOwner {
   role: Role
 }
 
-export type AuthService = ReturnType<typeof createAuthService>
-
 export function createAuthService(needs: AuthDependencies) {
   const { users, sessions, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
 
@@ -67,8 +65,8 @@ export function createAuthService(needs: AuthDependencies) {
       if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
       const password_hash = await passwords.hash(password)
       const { user, session } = await transaction(async () => {
-        const user = await users.add({ ...person, password_hash })
-        return { user, session: await sessions.add(user.id, client, sessionLimits) }
+        const added = await users.add({ ...person, password_hash })
+        return { user: added, session: await sessions.add(added.id, client, sessionLimits) }
       })
       audit('account.registered', { user: user.public_id, session: session.public_id, ...client })
       return tokenPair(user, session)

@@ -5,8 +5,6 @@ import type { Database } from '../db/database.ts'
 /** Milliseconds: less than a probe usually waits. */
 const patience = 2000
 
-export type HealthService = ReturnType<typeof createHealthService>
-
 export function createHealthService({ ping }: Pick<Database, 'ping'>) {
   return {
     /** @throws UnavailableError when the database does not answer in time */

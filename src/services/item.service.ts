@@ -5,8 +5,6 @@ import type { ItemRepository } from '../repositories/item.repository.ts'
 import type { ItemCreate, ItemQuery, ItemSearch, ItemUpdate } from '../schemas/item.schema.ts'
 import type { Actor } from '../core/actor.ts'
 
-export type ItemService = ReturnType<typeof createItemService>
-
 export function createItemService({ items }: { items: ItemRepository }) {
   const notFound = () => new NotFoundError('There is no such item')
 
@@ -14,7 +12,8 @@ export function createItemService({ items }: { items: ItemRepository }) {
   async function findFor(actor: Actor, publicId: string, permission: Permission) {
     const item = await items.find(publicId)
     if (!item) throw notFound()
-    if (item.owner_id !== actor.public_id && !can(actor.role, permission)) throw new ForbiddenError('This item belongs to someone else')
+    if (item.owner_id !== actor.public_id && !can(actor.role, permission))
+      throw new ForbiddenError('This item belongs to someone else')
     return item
   }
 

@@ -13,8 +13,6 @@ export interface SessionDependencies {
   audit: Audit
 }
 
-export type SessionService = ReturnType<typeof createSessionService>
-
 export function createSessionService({ sessions, accessTokens, audit }: SessionDependencies) {
   return {
     /**
@@ -37,7 +35,8 @@ export function createSessionService({ sessions, accessTokens, audit }: SessionD
     },
 
     async revoke(actor: Actor, publicId: string) {
-      if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked'))) throw new NotFoundError('There is no such session')
+      if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked')))
+        throw new NotFoundError('There is no such session')
       audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked' })
     },
 

@@ -15,8 +15,6 @@ export interface UserDependencies {
   audit: Audit
 }
 
-export type UserService = ReturnType<typeof createUserService>
-
 export function createUserService({ users, sessions, passwords, transaction, audit }: UserDependencies) {
   const notFound = () => new NotFoundError('There is no such account')
 

@@ -73,11 +73,18 @@ export class Api {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...headers,
       },
-      ...(body !== undefined && { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+      ...(body !== undefined && {
+        body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+      }),
     })
     const text = await response.text()
     const isJson = response.headers.get('content-type')?.includes('json')
-    const reply = { status: response.status, headers: response.headers, text, body: isJson && text ? (JSON.parse(text) as unknown) : undefined }
+    const reply = {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: isJson && text ? (JSON.parse(text) as unknown) : undefined,
+    }
     if (method !== 'HEAD' && method !== 'OPTIONS' && !path.startsWith('/api/docs')) this.#check?.(method, path, reply)
     return reply
   }
@@ -91,7 +98,12 @@ export class Api {
   async account(overrides: { email?: string; password?: string } = {}): Promise<Account> {
     const email = overrides.email ?? `person${++this.#accounts}@example.com`
     const password = overrides.password ?? 'correct horse battery'
-    const { status, body } = await this.post('/api/v1/auth/register', { email, password, first_name: 'Ada', last_name: 'Lovelace' })
+    const { status, body } = await this.post('/api/v1/auth/register', {
+      email,
+      password,
+      first_name: 'Ada',
+      last_name: 'Lovelace',
+    })
     if (status !== 201) throw new Error(`register answered ${status}`)
     return { email, password, ...body.data }
   }

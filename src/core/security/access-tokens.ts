@@ -18,7 +18,7 @@ const claimsSchema = z.object({
   exp: z.int(),
   role: z.enum(roles),
 })
-export type AccessClaims = z.output<typeof claimsSchema>
+type AccessClaims = z.output<typeof claimsSchema>
 
 export interface AccessTokens {
   /** Seconds that a token lives. */

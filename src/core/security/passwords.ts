@@ -46,10 +46,17 @@ export function createPasswords(config: Config): Passwords {
     isOutdated: (stored) => !stored.startsWith(prefix),
     async check(field, password, email) {
       const refuse = (message: string) => new ValidationError([{ field, message }])
-      if ([...password].length < config.PASSWORD_MIN_LENGTH) throw refuse(`must have at least ${config.PASSWORD_MIN_LENGTH} characters`)
+      if ([...password].length < config.PASSWORD_MIN_LENGTH)
+        throw refuse(`must have at least ${config.PASSWORD_MIN_LENGTH} characters`)
       const lowerCase = password.toLowerCase()
-      const context = [email, email.split('@')[0]!, config.APP_NAME.toLowerCase(), config.APP_NAME.toLowerCase().replaceAll(' ', '')]
-      if (context.includes(lowerCase)) throw refuse('must not be the e-mail address, a part of it, or the name of this service')
+      const context = [
+        email,
+        email.split('@')[0]!,
+        config.APP_NAME.toLowerCase(),
+        config.APP_NAME.toLowerCase().replaceAll(' ', ''),
+      ]
+      if (context.includes(lowerCase))
+        throw refuse('must not be the e-mail address, a part of it, or the name of this service')
       if ((await commonPasswords()).has(lowerCase)) throw refuse('is among the most common passwords: choose another')
     },
   }
@@ -59,5 +66,7 @@ let common: Promise<Set<string>> | undefined
 
 /** Some 50 000 passwords from published leaks, read on first use. */
 function commonPasswords(): Promise<Set<string>> {
-  return (common ??= import('@zxcvbn-ts/language-common').then(({ dictionary }) => new Set<string>(dictionary['passwords-common'])))
+  return (common ??= import('@zxcvbn-ts/language-common').then(
+    ({ dictionary }) => new Set<string>(dictionary['passwords-common']),
+  ))
 }

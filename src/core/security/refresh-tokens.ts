@@ -2,7 +2,7 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Config } from '../config.ts'
 
 /** What a refresh token says: which session, and how often it had been rotated. */
-export interface RefreshClaims {
+interface RefreshClaims {
   sid: string
   gen: number
 }
@@ -21,7 +21,12 @@ const format = /^(r1\.([\w-]{8})\.([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(0
  * stored, and the same successor can be made again for an honest retry.
  */
 export function createRefreshTokens(config: Config): RefreshTokens {
-  const keys = new Map([config.SECRET_KEY, ...config.SECRET_KEY_PREVIOUS].map((secret) => [derive(secret, 'id').toString('base64url').slice(0, 8), derive(secret, 'mac')]))
+  const keys = new Map(
+    [config.SECRET_KEY, ...config.SECRET_KEY_PREVIOUS].map((secret) => [
+      derive(secret, 'id').toString('base64url').slice(0, 8),
+      derive(secret, 'mac'),
+    ]),
+  )
   const [newest] = keys.keys()
   const mac = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest('base64url')
 

@@ -1,0 +1,81 @@
+import { defineConfig, type OxlintOverride } from 'oxlint'
+
+const http = ['fastify', '@fastify/*', 'node:http']
+const database = ['kysely', 'pg', 'node:sqlite', '@mikro-orm/*']
+const layer = (...names: string[]) => names.map((name) => `**/${name}/**`)
+const exceptEnums = '!**/models/enums.ts'
+
+/** What each layer may not import, types included. A request goes down: controllers, services, repositories, models. */
+const forbidden: Record<string, string[]> = {
+  controllers: [...layer('repositories', 'models', 'db'), ...database],
+  services: [...layer('controllers'), ...http, ...database],
+  repositories: [...layer('controllers', 'services', 'schemas'), ...http],
+  models: [...layer('controllers', 'services', 'repositories', 'schemas', 'core', 'db'), ...http],
+  schemas: [
+    ...layer('controllers', 'services', 'repositories', 'core', 'db', 'models'),
+    exceptEnums,
+    ...http,
+    ...database,
+  ],
+  core: [...layer('controllers', 'services', 'repositories', 'schemas', 'db', 'models'), exceptEnums, ...database],
+  db: [...layer('controllers', 'services', 'schemas'), ...http],
+}
+
+export default defineConfig({
+  plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'vitest'],
+  categories: { correctness: 'error', suspicious: 'error', perf: 'error' },
+  options: { typeAware: true, denyWarnings: true, reportUnusedDisableDirectives: 'error' },
+  rules: {
+    'import/no-cycle': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/no-floating-promises': 'error',
+    'typescript/no-misused-promises': 'error',
+    'typescript/switch-exhaustiveness-check': 'error',
+    'typescript/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+    eqeqeq: 'error',
+    'no-console': 'error',
+    'no-var': 'error',
+    'prefer-const': 'error',
+    // Statements of one transaction, and attempts, follow one another on purpose.
+    'no-await-in-loop': 'off',
+    // At the edges, where libraries give `unknown`, an assertion is the honest word.
+    'typescript/no-unsafe-type-assertion': 'off',
+    // Layers are objects of closures: their functions use no `this`.
+    'typescript/unbound-method': 'off',
+    // A helper stands beside what uses it.
+    'unicorn/consistent-function-scoping': 'off',
+    // Code points are what we want to count.
+    'typescript/no-misused-spread': 'off',
+    'typescript/no-unnecessary-type-arguments': 'off',
+    'typescript/no-unsafe-enum-comparison': 'off',
+    // A constructor may only narrow the types of its parameters.
+    'no-useless-constructor': 'off',
+    'oxc/no-map-spread': 'off',
+    'unicorn/prefer-set-has': 'off',
+    'import/no-named-as-default-member': 'off',
+    'vitest/valid-describe-callback': 'off',
+  },
+  overrides: [
+    ...Object.entries(forbidden).map(([name, group]): OxlintOverride => ({
+      files: [`src/${name}/**`],
+      rules: {
+        'no-restricted-imports': [
+          'error',
+          {
+            patterns: [
+              {
+                group,
+                message: `The layer rule: see "forbidden" in oxlint.config.ts for what ${name}/ may not import.`,
+              },
+            ],
+          },
+        ],
+      },
+    })),
+    // The command line, the start and the tools speak to people.
+    {
+      files: ['src/main.ts', 'src/cli.ts', 'src/core/start.ts', 'tools/**', 'bench/**'],
+      rules: { 'no-console': 'off' },
+    },
+  ],
+})
