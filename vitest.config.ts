@@ -1,18 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
+/** What tests with a database need: a PostgreSQL for all of them, and time on a busy machine. */
+const withDatabases = { globalSetup: 'tests/support/global-setup.ts', testTimeout: 30_000, hookTimeout: 30_000 }
+
 export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
-      {
-        test: {
-          name: 'integration',
-          include: ['tests/integration/**/*.test.ts'],
-          globalSetup: 'tests/support/global-setup.ts',
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
-        },
-      },
+      { test: { name: 'integration', include: ['tests/integration/**/*.test.ts'], ...withDatabases } },
+      { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...withDatabases } },
     ],
     coverage: {
       provider: 'v8',

@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import fastify, { LogController, type FastifyBaseLogger } from 'fastify'
+import fastify, { LogController, type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 import { controllers } from './controllers/index.ts'
 import { docsController } from './controllers/docs.controller.ts'
 import type { Config } from './core/config.ts'
@@ -36,7 +36,8 @@ export async function createApp(config: Config, services: Services, log: Fastify
     requestTimeout: arrivalLimit.requestTimeout,
     http: { headersTimeout: arrivalLimit.headersTimeout, connectionsCheckingInterval: 1000 },
     clientErrorHandler: handleClientError,
-    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
+    // A URL that cannot be decoded never reaches the hooks below.
+    frameworkErrors: (error, request, reply) => void handleError(error, request, identify(request, reply)),
   }).withTypeProvider<ZodTypeProvider>()
 
   // How bodies come in, and how replies go out.
@@ -48,7 +49,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
 
   // What happens to every request, in this order.
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(securityHeaders).header('x-request-id', request.id)
+    identify(request, reply)
     if ((request.headers['content-encoding'] ?? 'identity') !== 'identity')
       throw new AppError('unsupported_media_type', 'Send the body without a content coding')
   })
@@ -92,3 +93,6 @@ export async function createApp(config: Config, services: Services, log: Fastify
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME, routes)
   return app
 }
+
+const identify = (request: FastifyRequest, reply: FastifyReply) =>
+  reply.headers(securityHeaders).header('x-request-id', request.id)

@@ -84,7 +84,10 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
 
 /** Answers what is too broken to become a request: bad framing, oversized headers, a client too slow. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy() as unknown as void
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
   const fault =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new AppError('headers_too_large', 'The headers are too large')
