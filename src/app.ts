@@ -84,8 +84,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   const routes: DocumentedRoute[] = []
   app.addHook('onRoute', (route) => {
     if (route.url === '*') return
-    if (typeof guardOf(route.onRequest) !== 'function')
-      throw new Error(`${String(route.method)} ${route.url} declares no guard`)
+    if (!guardOf(route.onRequest)) throw new Error(`${String(route.method)} ${route.url} declares no guard`)
     if (route.schema && route.method !== 'HEAD') routes.push(route)
   })
 

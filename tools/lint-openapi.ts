@@ -8,8 +8,8 @@ import { createServices } from '../src/wiring.ts'
 
 const config = readConfig({
   DATABASE_URL: 'sqlite:///:memory:',
-  SECRET_KEY: 'only for making the document, signs nothing at all',
-  JWT_SECRET_KEY: 'only for making the document, signs no token at all',
+  SECRET_KEY: 'only for making the document: signs nothing at all',
+  JWT_SECRET_KEY: 'only for making the document: signs no token at all',
   ENCRYPTION_KEY: `${Buffer.alloc(32).toString('base64url')}=`,
 })
 const log = pino({ level: 'silent' })

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -27,6 +28,8 @@ const notSample = (value: string) => !value.toLowerCase().includes(sampleSecret)
 const secret = text
   .refine(notSample, 'is the sample value: make one of your own, for example with "openssl rand -base64 48"')
   .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes')
+  // It must fit into the list of previous ones some day.
+  .refine((value) => !value.includes(','), 'must not contain a comma')
 const previousSecrets = list.pipe(z.array(secret))
 
 const fernetKey = text.regex(/^[\w-]{43}=?$/, 'must be Fernet keys: 32 bytes each, in URL-safe base64')
@@ -40,6 +43,14 @@ const origin = text.refine(
   (value) => value === '*' || (URL.canParse(value) && new URL(value).origin === value),
   'must be origins such as https://app.example.com, separated by commas',
 )
+
+const network = text.refine((value) => {
+  const [address = '', bits, ...rest] = value.split('/')
+  const most = { 4: 32, 6: 128 }[isIP(address)]
+  return (
+    most !== undefined && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  )
+}, 'must be addresses such as 10.0.0.1 or networks such as 10.0.0.0/8, separated by commas')
 
 /**
  * Every setting: its form, its default and what it does. `.env.example` and docs/configuration.md
@@ -57,6 +68,7 @@ export const settings = {
   HOST: text.default('127.0.0.1').describe('The address to listen on. A container sets `0.0.0.0`.'),
   PORT: integer(0, 65_535).default(5000).describe('The port to listen on; 0 takes any free one.'),
   TRUST_PROXY: list
+    .pipe(z.array(network))
     .default([])
     .describe('Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` is believed, separated by commas.'),
 

@@ -20,33 +20,42 @@ declare module 'fastify' {
  */
 export type Guard = (request: FastifyRequest) => Promise<void>
 
+const guards = new WeakSet<object>()
+
+function guard(check: Guard): Guard {
+  guards.add(check)
+  return check
+}
+
+/** Whether a hook is one of these. */
+export const isGuard = (hook: unknown): hook is Guard => typeof hook === 'function' && guards.has(hook)
+
 /** For everyone. No token is read: a client whose token has died must still be able to sign in. */
-export const open: Guard = async () => {}
+export const open = guard(async () => {})
 
 /** For everyone, but a token that is sent must be valid. */
-export const optional: Guard = async (request) => {
+export const optional = guard(async (request) => {
   if (request.headers.authorization !== undefined) await authenticated(request)
-}
+})
 
 /** For those who are signed in. */
-export const authenticated: Guard = async (request) => {
-  const [scheme = '', token = ''] = (request.headers.authorization ?? '').split(' ', 2)
-  if (scheme.toLowerCase() !== 'bearer')
+export const authenticated = guard(async (request) => {
+  // RFC 9110 §11.4: any number of spaces, and then one token: whatever follows it makes the whole a bad one.
+  const token = /^Bearer(?: +(.*))?$/i.exec(request.headers.authorization ?? '')?.[1]
+  if (token === undefined)
     throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')
   request.actor = await request.server.authenticate(token)
-}
+})
 
 /** For those whose e-mail is verified. */
-export const verified: Guard = async (request) => {
+export const verified = guard(async (request) => {
   await authenticated(request)
   if (!request.actor.is_verified) throw new ForbiddenError('Verify your e-mail address first')
-}
+})
 
 /** For those whose role carries a permission. */
-export const can = (permission: Permission): Guard => {
-  const guard: Guard = async (request) => {
+export const can = (permission: Permission): Guard =>
+  guard(async (request) => {
     await authenticated(request)
     if (!roleCan(request.actor.role, permission)) throw new ForbiddenError()
-  }
-  return guard
-}
+  })

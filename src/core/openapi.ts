@@ -2,7 +2,7 @@ import type { FastifySchema, RouteOptions } from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import type { z } from 'zod'
 import type { ErrorCode } from './errors.ts'
-import { open, optional, type Guard } from './guards.ts'
+import { isGuard, open, optional, type Guard } from './guards.ts'
 import { statusOf } from './responses.ts'
 import { toJsonSchema } from './validation.ts'
 
@@ -147,9 +147,8 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
   }
 }
 
-/** The guard among a route's hooks: there is exactly one. */
-export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined =>
-  [onRequest].flat()[0] as Guard | undefined
+/** The guard among a route's hooks. */
+export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
 function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | undefined): number[] {
   const codes: ErrorCode[] = [

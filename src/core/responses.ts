@@ -60,6 +60,11 @@ export function handleError(thrown: FastifyError | AppError, request: FastifyReq
   const status = statusOf[error.code]
   if (status >= 500) request.log.error({ err: thrown }, 'request failed')
 
+  if (status === 403)
+    request.log.info(
+      { channel: 'audit', event: 'authorization.refused', user: request.actor?.public_id },
+      'authorization.refused',
+    )
   reply.code(status).header('cache-control', 'no-store')
   if (error instanceof UnauthorizedError) reply.header('www-authenticate', challenge(error))
   if (error instanceof MethodNotAllowedError) reply.header('allow', error.allowed.join(', '))

@@ -117,9 +117,15 @@ export function createSessionRepository({ query, clock }: Database) {
         .limit(limit)
         .execute(),
 
-    async revoke(publicId: string, reason: RevokeReason): Promise<void> {
-      await revoking(reason).where('public_id', '=', publicId).execute()
+    /** Gives false when it had ended already. */
+    async revoke(publicId: string, reason: RevokeReason): Promise<boolean> {
+      const revoked = await revoking(reason).where('public_id', '=', publicId).returning('id').executeTakeFirst()
+      return revoked !== undefined
     },
+
+    /** Why a session takes no token, for the audit log. */
+    findEnding: (publicId: string) =>
+      query().selectFrom('sessions').where('public_id', '=', publicId).select(['revoke_reason']).executeTakeFirst(),
 
     async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {
       const revoked = await revoking(reason)

@@ -25,6 +25,11 @@ export interface Client extends SessionOrigin {
   request_id: string
 }
 
+interface SignIn {
+  user: Awaited<ReturnType<UserRepository['findCredentials']>>
+  session?: Awaited<ReturnType<SessionRepository['add']>> | undefined
+}
+
 interface TokenOwner {
   public_id: string
   role: Role
@@ -55,6 +60,15 @@ export function createAuthService(needs: AuthDependencies) {
     })
   }
 
+  /** Looks a second time when the hash changed meanwhile: another sign-in may have renewed it, under the same password. */
+  async function signIn(email: string, password: string, client: Client, attempts = 2): Promise<SignIn> {
+    const user = await users.findCredentials(email)
+    const matches = await passwords.verify(user?.password_hash, password)
+    if (!user || !matches || !user.is_active) return { user }
+    const session = await openSession(user, password, client)
+    return session || attempts === 1 ? { user, session } : signIn(email, password, client, attempts - 1)
+  }
+
   const invalidRefreshToken = () => new UnauthorizedError('invalid_token', 'The refresh token is not valid')
 
   return {
@@ -74,9 +88,7 @@ export function createAuthService(needs: AuthDependencies) {
 
     /** @throws UnauthorizedError the same for an unknown e-mail, a wrong password and an account that is no longer active */
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
-      const user = await users.findCredentials(email)
-      const matches = await passwords.verify(user?.password_hash, password)
-      const session = user && matches && user.is_active ? await openSession(user, password, client) : undefined
+      const { user, session } = await signIn(email, password, client)
       if (!user || !session) {
         audit('login.failed', { user: user?.public_id, ...client })
         throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
@@ -89,13 +101,18 @@ export function createAuthService(needs: AuthDependencies) {
     async refresh(refreshToken: string, client: Client): Promise<TokenPair> {
       const claims = refreshTokens.verify(refreshToken)
       const session = claims && (await sessions.rotate(claims.sid, claims.gen, sessionLimits))
-      if (!session || session.revoked_at) {
-        const event = session ? 'session.refresh_reuse' : 'session.refresh_refused'
-        audit(event, { session: claims?.sid, ...client })
-        throw invalidRefreshToken()
+      const refuse = (event: 'session.refresh_reuse' | 'session.refresh_refused', reason?: string) => {
+        audit(event, { session: claims?.sid, reason, ...client })
+        return invalidRefreshToken()
       }
+      if (!claims) throw refuse('session.refresh_refused', 'malformed')
+      if (!session) {
+        const ended = await sessions.findEnding(claims.sid)
+        throw refuse('session.refresh_refused', ended ? (ended.revoke_reason ?? 'expired') : 'unknown')
+      }
+      if (session.revoked_at) throw refuse('session.refresh_reuse')
       const user = await users.findTokenOwner(session.user_id)
-      if (!user) throw invalidRefreshToken()
+      if (!user) throw refuse('session.refresh_refused', 'account_inactive')
       return tokenPair(user, { public_id: claims.sid, gen: session.gen })
     },
 
@@ -103,7 +120,7 @@ export function createAuthService(needs: AuthDependencies) {
     async logout(refreshToken: string, client: Client): Promise<void> {
       const claims = refreshTokens.verify(refreshToken)
       if (!claims) return
-      await sessions.revoke(claims.sid, 'logout')
+      if (!(await sessions.revoke(claims.sid, 'logout'))) return
       audit('session.revoked', { session: claims.sid, reason: 'logout', ...client })
     },
   }

@@ -43,20 +43,20 @@ export function createUserService({ users, sessions, passwords, transaction, aud
       if (!(await passwords.verify(user.password_hash, old_password))) throw refuse()
       await passwords.check('new_password', new_password, user.email)
       const newHash = await passwords.hash(new_password)
-      await transaction(async () => {
+      const ended = await transaction(async () => {
         if (!(await users.changePassword(actor.id, user.password_hash, newHash))) throw refuse()
-        const ended = await sessions.revokeAll(actor.id, 'password_change', actor.session_id)
-        audit('password.changed', { user: actor.public_id, sessions: ended })
+        return sessions.revokeAll(actor.id, 'password_change', actor.session_id)
       })
+      audit('password.changed', { user: actor.public_id, sessions: ended })
     },
 
     /** Deactivates the account and ends every session, together. */
     async deactivate(actor: Actor) {
-      await transaction(async () => {
+      const ended = await transaction(async () => {
         await users.deactivate(actor.id)
-        const ended = await sessions.revokeAll(actor.id, 'deactivated')
-        audit('account.deactivated', { user: actor.public_id, sessions: ended })
+        return sessions.revokeAll(actor.id, 'deactivated')
       })
+      audit('account.deactivated', { user: actor.public_id, sessions: ended })
     },
   }
 }

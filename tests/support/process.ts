@@ -1,0 +1,121 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, inject } from 'vitest'
+import { projectRoot } from '../../src/core/config.ts'
+import type * as migrator from '../../src/db/migrator.ts'
+
+const copied = ['src', 'migrations', 'tools', 'package.json', 'tsconfig.json', '.env.example']
+
+/** Shared by the whole run, it halves the time to start. */
+const compiled = () => join(inject('sqlite'), 'compiled')
+
+/** The real program, running as a process of its own. */
+export class Program {
+  /** What it has written so far, to both streams. */
+  output = ''
+  /** Its exit code, once it has ended; null when a signal killed it. */
+  readonly ended: Promise<number | null>
+  readonly #child: ChildProcess
+  #over = false
+
+  constructor(folder: string, parameters: string[], settings: Record<string, string>) {
+    const child = spawn(process.execPath, parameters, {
+      cwd: folder,
+      // Nothing of the developer's own environment, but for where programs are found.
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compiled(), PORT: '0', ...settings },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text
+      })
+    this.ended = once(child, 'close').then(([code]) => {
+      this.#over = true
+      return code as number | null
+    })
+    this.#child = child
+  }
+
+  /** Waits until the output matches. @throws when the program ends before */
+  async seen(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.output)
+      if (match) return match
+      if (this.#over) throw new Error(`It ended without writing ${pattern}:\n${this.output}`)
+      await sleep(10)
+    }
+  }
+
+  /** Waits until it listens. Gives its address. */
+  async address(): Promise<string> {
+    const [address] = await this.seen(/http:\/\/127\.0\.0\.1:\d+/)
+    return address
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Ends it as a service manager does. Gives its exit code. */
+  stop(): Promise<number | null> {
+    this.kill('SIGTERM')
+    return this.ended
+  }
+}
+
+/** A copy of the project in a temporary folder, with nothing configured. */
+export class Project {
+  readonly folder = mkdtempSync(join(tmpdir(), 'project-'))
+  readonly #programs: Program[] = []
+
+  constructor() {
+    for (const name of copied) cpSync(join(projectRoot, name), join(this.folder, name), { recursive: true })
+    symlinkSync(join(projectRoot, 'node_modules'), join(this.folder, 'node_modules'), 'junction')
+  }
+
+  path = (name: string): string => join(this.folder, name)
+
+  /** Changes a file as a developer would. */
+  edit(name: string, from: string, to: string): void {
+    const text = readFileSync(this.path(name), 'utf8')
+    if (!text.includes(from)) throw new Error(`${name} does not hold ${from}`)
+    writeFileSync(this.path(name), text.replace(from, to))
+  }
+
+  /** The copy's own code for migrations, which looks for models and files in the copy. */
+  migrator = () => import(this.path('src/db/migrator.ts')) as Promise<typeof migrator>
+
+  /** Starts the server, as `npm start` does. */
+  start(settings: Record<string, string> = {}, ...nodeOptions: string[]): Program {
+    return this.#run([...nodeOptions, '--import', './tools/require-node.js', 'src/main.ts'], settings)
+  }
+
+  /** Runs a command to its end, as `npm run app -- …` does. */
+  async app(parameters: string[], settings: Record<string, string> = {}) {
+    const program = this.#run(['--import', './tools/require-node.js', 'src/cli.ts', ...parameters], settings)
+    return { code: await program.ended, output: program.output }
+  }
+
+  #run(parameters: string[], settings: Record<string, string>): Program {
+    const program = new Program(this.folder, parameters, settings)
+    this.#programs.push(program)
+    return program
+  }
+
+  async remove(): Promise<void> {
+    for (const program of this.#programs) program.kill('SIGKILL')
+    await Promise.all(this.#programs.map(({ ended }) => ended))
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** A copy of the project for the tests of a block. */
+export function useProject(): Project {
+  const project = new Project()
+  afterAll(() => project.remove())
+  return project
+}

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { authenticated, can, open, optional, verified } from '../../src/core/guards.ts'
+import { describeRoutes, guardOf, type DocumentedRoute } from '../../src/core/openapi.ts'
+import { errorReply, problemReply } from '../../src/schemas/responses.ts'
+
+const thing = z.object({ name: z.string() }).meta({ id: 'Thing' })
+const usual = { operationId: 'getThing', summary: 'Get', description: 'Gets.', tags: ['things'] }
+const route = (parts: Partial<DocumentedRoute> = {}): DocumentedRoute => ({
+  method: 'GET',
+  url: '/things/:public_id',
+  onRequest: open,
+  schema: { ...usual, response: { 200: thing } },
+  ...parts,
+})
+const describeAll = (...routes: DocumentedRoute[]) =>
+  describeRoutes(routes, {
+    title: 'Things',
+    version: '1.2.3',
+    description: 'About things.',
+    tags: [{ name: 'things', description: 'Things' }],
+    errors: { envelope: errorReply, problem: problemReply },
+  })
+
+interface Operation {
+  security: object[]
+  parameters: object[]
+  requestBody?: object
+  responses: Record<string, { headers?: object }>
+}
+const operationOf = (parts?: Partial<DocumentedRoute>) => {
+  const described = route(parts)
+  return Object.values(describeAll(described).paths)[0]![String(described.method).toLowerCase()] as Operation
+}
+
+test('a document names the service, its version and its licence', () => {
+  expect(describeAll(route())).toMatchObject({
+    openapi: '3.1.0',
+    info: { title: 'Things', version: '1.2.3', description: 'About things.', license: { identifier: 'MIT' } },
+    tags: [{ name: 'things' }],
+  })
+})
+
+test('routes of one path stand together, under their methods', () => {
+  const { paths } = describeAll(route(), route({ method: 'DELETE' }), route({ url: '/things' }))
+  expect(Object.keys(paths)).toEqual(['/things/{public_id}', '/things'])
+  expect(Object.keys(paths['/things/{public_id}']!)).toEqual(['get', 'delete'])
+})
+
+test('a schema with a name is told once and referred to', () => {
+  const list = z.object({ things: z.array(thing) })
+  const { components, paths } = describeAll(
+    route(),
+    route({ url: '/things', schema: { ...usual, response: { 200: list } } }),
+  )
+  expect(components.schemas).toMatchObject({ Thing: { type: 'object' }, Error: {}, Problem: {} })
+  expect(JSON.stringify(paths)).toContain('"items":{"$ref":"#/components/schemas/Thing"}')
+  expect(JSON.stringify({ paths, components })).not.toContain('$defs')
+})
+
+describe('who may call an operation is told by its guard', () => {
+  test.for([
+    ['open', open, []],
+    ['optional', optional, [{}, { bearer: [] }]],
+    ['authenticated', authenticated, [{ bearer: [] }]],
+    ['verified', verified, [{ bearer: [] }]],
+    ['can', can('items:write'), [{ bearer: [] }]],
+  ] as const)('%s', ([, guard, security]) => {
+    expect(operationOf({ onRequest: guard }).security).toEqual(security)
+    expect('401' in operationOf({ onRequest: guard }).responses).toBe(guard !== open)
+  })
+
+  test('which is the first of the hooks', () => {
+    expect(guardOf(open)).toBe(open)
+    expect(guardOf([authenticated, open])).toBe(authenticated)
+    expect(guardOf(undefined)).toBeUndefined()
+  })
+})
+
+describe('parameters', () => {
+  const params = z.object({ public_id: z.string() })
+  const querystring = z.strictObject({
+    q: z.string().meta({ description: 'What to look for.' }),
+    page: z.string().optional(),
+  })
+
+  test('of the path are required, of the query as their schema says', () => {
+    expect(operationOf({ schema: { ...usual, params, querystring, response: { 200: thing } } }).parameters).toEqual([
+      { name: 'public_id', in: 'path', required: true, schema: { type: 'string' } },
+      { name: 'q', in: 'query', required: true, description: 'What to look for.', schema: { type: 'string' } },
+      { name: 'page', in: 'query', required: false, schema: { type: 'string' } },
+    ])
+  })
+
+  test('there may be none', () => {
+    expect(operationOf()).toMatchObject({ parameters: [] })
+    expect(operationOf()).not.toHaveProperty('requestBody')
+  })
+})
+
+describe('the errors of an operation follow from its parts', () => {
+  const errors = (schema: object, guard = open) =>
+    Object.keys(operationOf({ onRequest: guard, schema: { ...usual, response: { 200: thing }, ...schema } }).responses)
+
+  test.for<[string, object, string[]]>([
+    ['every operation', {}, ['200', '400', '500', '503']],
+    ['one with a path', { params: z.object({ public_id: z.string() }) }, ['200', '400', '404', '500', '503']],
+    ['one with a body', { body: thing }, ['200', '400', '413', '415', '500', '503']],
+    ['one that says so', { errors: ['conflict', 'forbidden'] }, ['200', '400', '403', '409', '500', '503']],
+  ])('%s', ([, schema, statuses]) => {
+    expect(errors(schema)).toEqual(statuses)
+  })
+
+  test('each is told once, in both forms and with its headers', () => {
+    const { components } = describeAll(route({ onRequest: authenticated }))
+    expect(components.responses).toMatchObject({
+      BadRequest: {
+        description: 'Bad Request: `validation_error`, `invalid_json`, `bad_request`',
+        content: {
+          'application/json': { schema: { $ref: '#/components/schemas/Error' } },
+          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+        },
+      },
+      Unauthorized: { headers: { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } } },
+      ServiceUnavailable: { headers: { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } } },
+    })
+  })
+})
+
+test('what is made is told with its address', () => {
+  const { responses } = operationOf({ method: 'POST', schema: { ...usual, body: thing, response: { 201: thing } } })
+  expect(responses['201']!.headers).toHaveProperty('Location')
+  expect(operationOf().responses['200']!.headers).not.toHaveProperty('Location')
+})
