@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -41,6 +42,14 @@ const origin = text.refine(
   'must be origins such as https://app.example.com, separated by commas',
 )
 
+const network = text.refine((value) => {
+  const [address = '', bits, ...rest] = value.split('/')
+  const most = { 4: 32, 6: 128 }[isIP(address)]
+  return (
+    most !== undefined && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  )
+}, 'must be addresses such as 10.0.0.1 or networks such as 10.0.0.0/8, separated by commas')
+
 /**
  * Every setting: its form, its default and what it does. `.env.example` and docs/configuration.md
  * are written from this one table.
@@ -57,6 +66,7 @@ export const settings = {
   HOST: text.default('127.0.0.1').describe('The address to listen on. A container sets `0.0.0.0`.'),
   PORT: integer(0, 65_535).default(5000).describe('The port to listen on; 0 takes any free one.'),
   TRUST_PROXY: list
+    .pipe(z.array(network))
     .default([])
     .describe('Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` is believed, separated by commas.'),
 
@@ -110,6 +120,15 @@ export const settings = {
     .describe('Argon2id passes. Raised, it takes effect at each next sign-in.'),
   ARGON2_MEMORY_COST: integer(19_456, 4_194_304).default(65_536).describe('Argon2id memory, in KiB.'),
   ARGON2_PARALLELISM: integer(1, 64).default(2).describe('Argon2id lanes.'),
+
+  RATE_LIMIT_ENABLED: flag
+    .default(true)
+    .describe('`false` turns the throttling of sign-ins off, for load runs and tests.'),
+  LOGIN_MAX_FAILURES: integer(1, 1000)
+    .default(5)
+    .describe(
+      'Failed sign-ins on one account from one address before the next must wait: 15 seconds, doubling to 15 minutes.',
+    ),
 
   CORS_ORIGINS: list
     .pipe(z.array(origin))
