@@ -7,11 +7,13 @@ import { createRefreshTokens } from './core/security/refresh-tokens.ts'
 import type { Database } from './db/database.ts'
 import { createItemRepository } from './repositories/item.repository.ts'
 import { createSessionRepository } from './repositories/session.repository.ts'
+import { createThrottleRepository } from './repositories/throttle.repository.ts'
 import { createUserRepository } from './repositories/user.repository.ts'
 import { createAuthService } from './services/auth.service.ts'
 import { createHealthService } from './services/health.service.ts'
 import { createItemService } from './services/item.service.ts'
 import { createSessionService } from './services/session.service.ts'
+import { createThrottleService } from './services/throttle.service.ts'
 import { createUserService } from './services/user.service.ts'
 
 const day = 24 * 60 * 60
@@ -26,6 +28,12 @@ export function createServices(config: Config, database: Database, log: Logger) 
   const { transaction } = database
 
   const audit = createAudit(log)
+  const throttle = createThrottleService({
+    throttles: createThrottleRepository(database),
+    policy: { free: config.LOGIN_MAX_FAILURES, wait: 15, longestWait: 15 * 60 },
+    enabled: config.RATE_LIMIT_ENABLED,
+    audit,
+  })
   const passwords = createPasswords(config)
   const accessTokens = createAccessTokens(config)
   const refreshTokens = createRefreshTokens(config)
@@ -39,6 +47,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
     auth: createAuthService({
       users,
       sessions,
+      throttle,
       passwords,
       accessTokens,
       refreshTokens,
@@ -47,7 +56,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
       audit,
     }),
     sessions: createSessionService({ sessions, accessTokens, audit }),
-    users: createUserService({ users, sessions, passwords, transaction, audit }),
+    users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
     items: createItemService({ items }),
     health: createHealthService(database),
   }

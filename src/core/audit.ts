@@ -6,6 +6,7 @@ type AuditEvent =
   | 'account.deactivated'
   | 'login.succeeded'
   | 'login.failed'
+  | 'attempt.throttled'
   | 'password.changed'
   | 'session.refresh_refused'
   | 'session.refresh_reuse'

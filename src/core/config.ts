@@ -123,6 +123,15 @@ export const settings = {
   ARGON2_MEMORY_COST: integer(19_456, 4_194_304).default(65_536).describe('Argon2id memory, in KiB.'),
   ARGON2_PARALLELISM: integer(1, 64).default(2).describe('Argon2id lanes.'),
 
+  RATE_LIMIT_ENABLED: flag
+    .default(true)
+    .describe('`false` turns the throttling of sign-ins off, for load runs and tests.'),
+  LOGIN_MAX_FAILURES: integer(1, 1000)
+    .default(5)
+    .describe(
+      'Failed sign-ins on one account from one address before the next must wait: 15 seconds, doubling to 15 minutes.',
+    ),
+
   CORS_ORIGINS: list
     .pipe(z.array(origin))
     .default([])

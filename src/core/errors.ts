@@ -79,6 +79,17 @@ export class MethodNotAllowedError extends AppError {
   }
 }
 
+/** Too many attempts; the next is heard after `retryAfter` seconds. */
+export class TooManyRequestsError extends AppError {
+  readonly retryAfter: number
+  readonly policy: { name: string; quota: number }
+  constructor(retryAfter: number, policy: { name: string; quota: number }) {
+    super('too_many_requests', 'Too many attempts: try again later')
+    this.retryAfter = retryAfter
+    this.policy = policy
+  }
+}
+
 /** The server cannot do it now; the same request may succeed after `retryAfter` seconds. */
 export class UnavailableError extends AppError {
   readonly retryAfter: number

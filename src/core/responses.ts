@@ -1,6 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError, MethodNotAllowedError, UnauthorizedError, UnavailableError, type ErrorCode } from './errors.ts'
+import {
+  AppError,
+  MethodNotAllowedError,
+  TooManyRequestsError,
+  UnauthorizedError,
+  UnavailableError,
+  type ErrorCode,
+} from './errors.ts'
 
 /** The one place that says how HTTP tells an error. */
 export const statusOf: Record<ErrorCode, number> = {
@@ -68,7 +75,14 @@ export function handleError(thrown: FastifyError | AppError, request: FastifyReq
   reply.code(status).header('cache-control', 'no-store')
   if (error instanceof UnauthorizedError) reply.header('www-authenticate', challenge(error))
   if (error instanceof MethodNotAllowedError) reply.header('allow', error.allowed.join(', '))
-  if (error instanceof UnavailableError) reply.header('retry-after', String(error.retryAfter))
+  if (error instanceof UnavailableError || error instanceof TooManyRequestsError)
+    reply.header('retry-after', String(error.retryAfter))
+  // The header fields of draft-ietf-httpapi-ratelimit-headers.
+  if (error instanceof TooManyRequestsError)
+    reply.headers({
+      'ratelimit-policy': `"${error.policy.name}";q=${error.policy.quota}`,
+      ratelimit: `"${error.policy.name}";r=0;t=${error.retryAfter}`,
+    })
   // A body that was refused unread would be taken for the next request on this connection.
   if (status === 413 || status === 415) reply.header('connection', 'close')
 

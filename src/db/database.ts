@@ -21,7 +21,7 @@ export interface Database {
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
   /** The database's own time, moved by `seconds`. */
-  clock(seconds?: number): Expression<string>
+  clock(seconds?: number | Expression<number>): Expression<string>
   /** Whether `column` contains `part`, without regard to letter case; `%` and `_` are plain letters. */
   contains(column: Expression<string | null>, part: string): Expression<SqlBool>
   /** Resolves if the database answers. */

@@ -5,7 +5,7 @@ export interface Engine {
   readonly kind: 'sqlite' | 'postgresql'
   readonly dialect: Dialect
   /** The database's own time, moved by `seconds`; one clock for all servers that share it. */
-  clock(seconds?: number): RawBuilder<string>
+  clock(seconds?: number | Expression<number>): RawBuilder<string>
   /** The text without letter case, beyond ASCII too. */
   fold(text: Expression<string | null>): RawBuilder<string>
   /** Taken in a transaction, keeps every other migrator out until it ends. */

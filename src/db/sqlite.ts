@@ -26,7 +26,7 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
   return {
     kind: 'sqlite',
     dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, timeoutSeconds),
-    clock: (seconds = 0) => sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${`${seconds} seconds`})`,
+    clock: (seconds = 0) => sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
     fold: (text) => sql`fold(${text})`,
     // BEGIN IMMEDIATE has taken the lock already.
     migrationLock: 'select 1',

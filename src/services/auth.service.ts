@@ -8,10 +8,12 @@ import type { Role } from '../models/enums.ts'
 import type { SessionLimits, SessionOrigin, SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
 import type { Credentials, Registration, TokenPair } from '../schemas/auth.schema.ts'
+import type { Throttle } from './throttle.service.ts'
 
 export interface AuthDependencies {
   users: UserRepository
   sessions: SessionRepository
+  throttle: Throttle
   passwords: Passwords
   accessTokens: AccessTokens
   refreshTokens: RefreshTokens
@@ -36,7 +38,7 @@ interface TokenOwner {
 }
 
 export function createAuthService(needs: AuthDependencies) {
-  const { users, sessions, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
+  const { users, sessions, throttle, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
 
   const tokenPair = (user: TokenOwner, session: { public_id: string; gen: number }): TokenPair => {
     const claims = { sid: session.public_id, gen: session.gen }
@@ -86,13 +88,20 @@ export function createAuthService(needs: AuthDependencies) {
       return tokenPair(user, session)
     },
 
-    /** @throws UnauthorizedError the same for an unknown e-mail, a wrong password and an account that is no longer active */
+    /**
+     * @throws UnauthorizedError the same for an unknown e-mail, a wrong password and an account that is no longer active;
+     *   TooManyRequestsError after too many failures
+     */
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
+      // Per account and address: a stranger's failures never lock the owner out.
+      const attempt = ['login', email, client.ip]
+      await throttle.admit(attempt)
       const { user, session } = await signIn(email, password, client)
       if (!user || !session) {
         audit('login.failed', { user: user?.public_id, ...client })
         throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
       }
+      await throttle.forget(attempt)
       audit('login.succeeded', { user: user.public_id, session: session.public_id, ...client })
       return tokenPair(user, session)
     },

@@ -5,17 +5,19 @@ import type { Database } from '../db/database.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
 import type { PasswordChange, ProfileUpdate } from '../schemas/user.schema.ts'
+import type { Throttle } from './throttle.service.ts'
 import type { Actor } from '../core/actor.ts'
 
 export interface UserDependencies {
   users: UserRepository
   sessions: SessionRepository
+  throttle: Throttle
   passwords: Passwords
   transaction: Database['transaction']
   audit: Audit
 }
 
-export function createUserService({ users, sessions, passwords, transaction, audit }: UserDependencies) {
+export function createUserService({ users, sessions, throttle, passwords, transaction, audit }: UserDependencies) {
   const notFound = () => new NotFoundError('There is no such account')
 
   return {
@@ -34,13 +36,16 @@ export function createUserService({ users, sessions, passwords, transaction, aud
 
     /**
      * Changes the password and ends every other session, together.
-     * @throws UnauthorizedError when the old password is wrong; ValidationError when the new one is too weak
+     * @throws UnauthorizedError when the old password is wrong, TooManyRequestsError when it was so too often; ValidationError when the new one is too weak
      */
     async changePassword(actor: Actor, { old_password, new_password }: PasswordChange) {
       const refuse = () => new UnauthorizedError('invalid_credentials', 'The old password is wrong')
       const user = await users.findPassword(actor.id)
       if (!user) throw notFound()
+      const attempt = ['password', actor.public_id]
+      await throttle.admit(attempt)
       if (!(await passwords.verify(user.password_hash, old_password))) throw refuse()
+      await throttle.forget(attempt)
       await passwords.check('new_password', new_password, user.email)
       const newHash = await passwords.hash(new_password)
       const ended = await transaction(async () => {

@@ -9,6 +9,8 @@ export const environment = {
   ARGON2_MEMORY_COST: '19456',
   ARGON2_PARALLELISM: '1',
   LOG_LEVEL: 'info',
+  // Tests of throttling turn it on.
+  RATE_LIMIT_ENABLED: 'false',
 }
 
 export const settings = (overrides: Record<string, string> = {}): Config => readConfig({ ...environment, ...overrides })

@@ -1,10 +1,14 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123015555_create_users_sessions_and_items extends Migration {
+export class Migration20261123023020_create_users_sessions_items_and_throttles extends Migration {
 
-  override name = 'Migration20261123015555_create_users_sessions_and_items';
+  override name = 'Migration20261123023020_create_users_sessions_items_and_throttles';
 
   override up(): void | Promise<void> {
+    this.addSql(`create table \`throttles\` (\`id\` integer not null primary key autoincrement, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`key\` text not null, \`attempts\` integer not null default 1, \`blocked_until\` datetime not null);`);
+    this.addSql(`create unique index \`throttles_key_unique\` on \`throttles\` (\`key\`);`);
+    this.addSql(`create index \`throttles_updated_at\` on \`throttles\` (\`updated_at\`);`);
+
     this.addSql(`create table \`users\` (\`id\` integer not null primary key autoincrement, \`public_id\` text not null default (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))), \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`deleted_at\` datetime null, \`is_deleted\` boolean generated always as (deleted_at is not null) stored, \`email\` text not null, \`password_hash\` text not null, \`first_name\` text not null, \`last_name\` text not null, \`role\` text check (\`role\` in ('user', 'moderator', 'admin', 'super_admin')) not null default 'user', \`is_active\` boolean not null default true, \`is_verified\` boolean not null default false, \`password_changed_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`last_login\` datetime null, \`last_login_ip\` text null, constraint \`users_email_lower_case\` check (email = lower(email)));`);
     this.addSql(`create unique index \`users_public_id_unique\` on \`users\` (\`public_id\`);`);
     this.addSql(`create unique index \`users_email_unique\` on \`users\` (\`email\`) where deleted_at is null;`);
@@ -22,6 +26,7 @@ export class Migration20261123015555_create_users_sessions_and_items extends Mig
 
   override down(): void | Promise<void> {
 
+    this.addSql(`drop table if exists \`throttles\`;`);
     this.addSql(`drop table if exists \`users\`;`);
     this.addSql(`drop table if exists \`sessions\`;`);
     this.addSql(`drop table if exists \`items\`;`);

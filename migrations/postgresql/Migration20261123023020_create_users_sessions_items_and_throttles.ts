@@ -1,10 +1,14 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123015555_create_users_sessions_and_items extends Migration {
+export class Migration20261123023020_create_users_sessions_items_and_throttles extends Migration {
 
-  override name = 'Migration20261123015555_create_users_sessions_and_items';
+  override name = 'Migration20261123023020_create_users_sessions_items_and_throttles';
 
   override up(): void | Promise<void> {
+    this.addSql(`create table "throttles" ("id" serial primary key, "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "key" varchar(64) not null, "attempts" int not null default 1, "blocked_until" timestamptz(3) not null);`);
+    this.addSql(`alter table "throttles" add constraint "throttles_key_unique" unique ("key");`);
+    this.addSql(`create index "throttles_updated_at" on "throttles" ("updated_at");`);
+
     this.addSql(`create table "users" ("id" serial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "email" varchar(254) not null, "password_hash" varchar(255) not null, "first_name" varchar(100) not null, "last_name" varchar(100) not null, "role" text not null default 'user', "is_active" boolean not null default true, "is_verified" boolean not null default false, "password_changed_at" timestamptz(3) not null default now(), "last_login" timestamptz(3) null, "last_login_ip" varchar(45) null);`);
     this.addSql(`alter table "users" add constraint "users_public_id_unique" unique ("public_id");`);
     this.addSql(`create unique index "users_email_unique" on "users" ("email") where deleted_at is null;`);
@@ -36,6 +40,7 @@ export class Migration20261123015555_create_users_sessions_and_items extends Mig
     this.addSql(`alter table "sessions" drop constraint "sessions_user_id_foreign";`);
     this.addSql(`alter table "items" drop constraint "items_owner_id_foreign";`);
 
+    this.addSql(`drop table if exists "throttles" cascade;`);
     this.addSql(`drop table if exists "users" cascade;`);
     this.addSql(`drop table if exists "sessions" cascade;`);
     this.addSql(`drop table if exists "items" cascade;`);

@@ -1,0 +1,16 @@
+import { defineEntity, p } from '@mikro-orm/core'
+import { primaryKey, time, timestamps } from './mixins.ts'
+
+/** Attempts under one key (a hash of what is counted, such as an account and an address) and how long the next must wait. */
+export const Throttle = defineEntity({
+  name: 'Throttle',
+  tableName: 'throttles',
+  properties: {
+    ...primaryKey,
+    ...timestamps,
+    key: p.string().length(64).unique(),
+    attempts: p.integer().default(1),
+    blocked_until: time(),
+  },
+  indexes: [{ name: 'throttles_updated_at', properties: ['updated_at'] }],
+})
