@@ -5,6 +5,8 @@ const withDatabases = { globalSetup: 'tests/support/global-setup.ts', testTimeou
 
 export default defineConfig({
   test: {
+    // All cores: the tests mostly wait for databases.
+    maxWorkers: '100%',
     projects: [
       { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['tests/integration/**/*.test.ts'], ...withDatabases } },

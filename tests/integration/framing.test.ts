@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { securityHeaders } from '../../src/core/http.ts'
 import { useApi } from '../support/api.ts'
 
@@ -67,9 +67,9 @@ test.for([
 test('a request that does not arrive is ended with 408', async () => {
   // The server looks once a second; the limit itself is shortened so that the test need not wait for it.
   expect(api.app.server).toMatchObject({ headersTimeout: 10_000, requestTimeout: 30_000 })
+  onTestFinished(() => void (api.app.server.headersTimeout = 10_000))
   api.app.server.headersTimeout = 1
   const reply = parse(await send('GET /health HTTP/1.1\r\nHost: x\r\nA: '))
-  api.app.server.headersTimeout = 10_000
   expect(reply).toMatchObject({ status: 408, headers: securityHeaders, body: { code: 'request_timeout' } })
 })
 

@@ -94,6 +94,7 @@ onEachDatabase((kind) => {
 test('a stopping server is not ready, and still answers', async () => {
   const api = new Api()
   await api.start('sqlite')
+  onTestFinished(() => api.stop())
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const ask = async (path: string) => {
     const request = httpRequest(api.address + path, { agent }).end()
@@ -101,7 +102,7 @@ test('a stopping server is not ready, and still answers', async () => {
     return { status: reply.statusCode, headers: reply.headers, body: await json(reply) }
   }
   await ask('/health/live')
-  const stopped = api.stop()
+  const stopped = api.app.close()
   expect(await ask('/health/ready')).toMatchObject({
     status: 503,
     headers: { connection: 'close', 'retry-after': '1' },

@@ -93,6 +93,11 @@ describe('a body', () => {
     expect(body.code).toBe('unsupported_media_type')
   })
 
+  test('that does not say what it is, is 415', async () => {
+    const reply = await fetch(api.address + logout, { method: 'POST', body: Buffer.from('{"refresh_token":"x"}') })
+    expect(reply.status).toBe(415)
+  })
+
   test('says in any letter case, and with a charset, that it is JSON', async () => {
     for (const type of ['application/json; charset=utf-8', 'Application/JSON'])
       expect((await api.post(logout, { refresh_token: 'x' }, { headers: { 'content-type': type } })).status).toBe(200)
