@@ -22,7 +22,9 @@ function read(name: string, schema: z.ZodType): Setting {
     name,
     description: schema.description ?? '',
     required: !schema.safeParse(undefined).success,
-    fallback: Array.isArray(fallback) ? fallback.join(',') : fallback === undefined ? '' : `${fallback as string}`,
+    fallback: Array.isArray(fallback)
+      ? fallback.join(',')
+      : String((fallback as string | number | boolean | undefined) ?? ''),
   }
 }
 

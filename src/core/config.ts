@@ -151,12 +151,16 @@ export const settings = {
 }
 
 /** Rules that concern several settings, or production alone. Gives pairs of name and fault. */
-function* contradictions(config: Settings): Generator<[keyof Settings, string]> {
-  if (config.SECRET_KEY === config.JWT_SECRET_KEY) yield ['JWT_SECRET_KEY', 'must differ from SECRET_KEY']
-  if (config.CORS_CREDENTIALS && config.CORS_ORIGINS.includes('*'))
+function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, string]> {
+  const { SECRET_KEY, JWT_SECRET_KEY, ENCRYPTION_KEY = [] } = config
+  if (SECRET_KEY !== undefined && SECRET_KEY === JWT_SECRET_KEY) yield ['JWT_SECRET_KEY', 'must differ from SECRET_KEY']
+  if (ENCRYPTION_KEY.some((key) => key === SECRET_KEY || key === JWT_SECRET_KEY))
+    yield ['ENCRYPTION_KEY', 'must differ from SECRET_KEY and JWT_SECRET_KEY']
+  if (config.CORS_CREDENTIALS && config.CORS_ORIGINS?.includes('*'))
     yield ['CORS_ORIGINS', 'cannot be * together with CORS_CREDENTIALS']
   if (config.NODE_ENV !== 'production') return
-  if (['debug', 'trace'].includes(config.LOG_LEVEL)) yield ['LOG_LEVEL', `cannot be ${config.LOG_LEVEL} in production`]
+  if (config.LOG_LEVEL === 'debug' || config.LOG_LEVEL === 'trace')
+    yield ['LOG_LEVEL', `cannot be ${config.LOG_LEVEL} in production`]
   if (config.DATABASE_URL === 'sqlite:///:memory:')
     yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
 }
@@ -185,11 +189,15 @@ export class ConfigError extends Error {
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.keys(settings).map((name) => [name, environment[name]?.trim() || undefined]))
   const result = schema.safeParse(given)
-  const faults = result.success
-    ? [...contradictions(result.data)].map(([name, fault]) => `${name} ${fault}`)
-    : result.error.issues.map(({ path: [name = ''], message }) =>
-        given[String(name)] === undefined ? `${String(name)} is not set` : `${String(name)} ${message}`,
-      )
+  const bad = result.error?.issues ?? []
+  // Whatever is good by itself is compared even while other settings are bad, so that one start tells all.
+  const good = Object.entries(settings).map(([name, setting]) => [name, setting.safeParse(given[name]).data])
+  const faults = [
+    ...bad.map(({ path: [name = ''], message }) =>
+      given[String(name)] === undefined ? `${String(name)} is not set` : `${String(name)} ${message}`,
+    ),
+    ...[...contradictions(Object.fromEntries(good) as Partial<Settings>)].map(([name, fault]) => `${name} ${fault}`),
+  ]
   if (!result.success || faults.length > 0) throw new ConfigError([...new Set(faults)])
   return { ...result.data, DOCS_ENABLED: result.data.DOCS_ENABLED ?? result.data.NODE_ENV !== 'production' }
 }

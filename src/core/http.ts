@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyBodyParser, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyBodyParser, FastifyInstance } from 'fastify'
 import { AppError, MethodNotAllowedError, NotFoundError } from './errors.ts'
 import { failure, pathOf, statusOf } from './responses.ts'
 
@@ -19,6 +19,17 @@ export const securityHeaders = {
 export function requestId({ headers }: IncomingMessage): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
+}
+
+/**
+ * What Node lets pass and RFC 9112 does not (§3.2, §6.1): no `Host` or more than one, and a transfer
+ * coding other than `chunked`. A proxy in front may understand such a request differently.
+ */
+export function hasDoubtfulFraming({ rawHeaders, httpVersion, headers }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+  return (
+    hosts > 1 || (hosts === 0 && httpVersion === '1.1') || !/^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')
+  )
 }
 
 /** Strict UTF-8 and strict JSON. An empty body counts as none. */
@@ -73,8 +84,9 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
     routes.set(url, route)
   })
   app.addHook('onRequest', async (request) => {
-    if (!request.is404) return
     const path = pathOf(request)
+    // The router takes `/items/` for an item with an empty id.
+    if (!request.is404 && !path.endsWith('/')) return
     const methods = [...routes.values()]
       .filter(({ pattern }) => pattern.test(path))
       .flatMap((route) => [...route.methods])
@@ -83,7 +95,7 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
 }
 
 /** Answers what is too broken to become a request: bad framing, oversized headers, a client too slow. */
-export function handleClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+export function handleClientError(error: NodeJS.ErrnoException, socket: Socket, log: FastifyBaseLogger): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
@@ -95,6 +107,10 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket):
         ? new AppError('request_timeout', 'The request took too long to arrive')
         : new AppError('bad_request', 'The request is malformed')
   const id = randomUUID()
+  log.info(
+    { request_id: id, status: statusOf[fault.code], cause: error.code, ip: socket.remoteAddress },
+    'broken request',
+  )
   const body = JSON.stringify(failure(fault, id))
   const headers = {
     ...securityHeaders,

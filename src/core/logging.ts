@@ -1,7 +1,7 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
 
-/** Fields whose values are never written, at the depths where they occur. */
+/** Fields whose values are never written. */
 const credentials = [
   'password',
   'old_password',
@@ -13,9 +13,12 @@ const credentials = [
   'cookie',
 ]
 
+/** Their texts in a line of JSON, at any depth. */
+const credentialFields = new RegExp(String.raw`("(?:${credentials.join('|')})":)"(?:[^"\\]|\\.)*"`, 'gi')
+
 /** Credentials by their form, for those inside a message or a stack: JWTs, refresh tokens, hashes, passwords in URLs. */
 const credentialForms =
-  /\beyJ[\w-]+\.[\w-]+\.[\w-]*|\br1\.[\w-]{8}\.[\w-]+\.\d+\.[\w-]+|\$argon2\w*\$[^\s"\\]+|(?<=:\/\/[^\s:/@"]*:)[^\s/@"]+(?=@)/g
+  /eyJ[\w-]+\.[\w-]+\.[\w-]*|r1\.[\w-]{8}\.[\w-]+\.\d+\.[\w-]+|\$argon2\w*\$[^\s"\\]+|(?<=:\/\/[^\s:/@"]*:)[^\s/@"]+(?=@)/g
 
 /**
  * JSON lines in production, readable lines in development. Times are UTC. Whatever looks like a
@@ -32,8 +35,12 @@ export async function createLogger(
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      // Whole objects and lists under such a name, at the depths where they occur.
       redact: credentials.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
-      hooks: { streamWrite: (line) => line.replaceAll(credentialForms, '[Redacted]') },
+      hooks: {
+        streamWrite: (line) =>
+          line.replaceAll(credentialFields, '$1"[Redacted]"').replaceAll(credentialForms, '[Redacted]'),
+      },
     },
     destination ?? (await standardOutput(config)),
   )

@@ -31,9 +31,11 @@ export const statusOf: Record<ErrorCode, number> = {
   unavailable: 503,
 }
 
+const malformed: [ErrorCode, string] = ['bad_request', 'The request is malformed']
+const unexpected: [ErrorCode, string] = ['internal_error', 'An unexpected error occurred']
+
 /** What Fastify itself refuses, by its status. */
 const frameworkErrors: Record<number, [ErrorCode, string]> = {
-  400: ['bad_request', 'The request is malformed'],
   404: ['not_found', 'Not found'],
   408: ['request_timeout', 'The request took too long to arrive'],
   413: ['payload_too_large', 'The body is larger than 1 MiB'],
@@ -104,10 +106,8 @@ export function handleError(thrown: FastifyError | AppError, request: FastifyReq
 
 function asAppError(error: FastifyError | AppError): AppError {
   if (error instanceof AppError) return error
-  const [code, message] = (error.code?.startsWith('FST_') && frameworkErrors[error.statusCode ?? 500]) || [
-    'internal_error',
-    'An unexpected error occurred',
-  ]
+  const status = error.code?.startsWith('FST_') ? (error.statusCode ?? 500) : 500
+  const [code, message] = frameworkErrors[status] ?? (status < 500 ? malformed : unexpected)
   return new AppError(code, message)
 }
 
@@ -122,7 +122,9 @@ function challenge({ code, message }: UnauthorizedError): string {
 
 /** RFC 9457, for clients that name its media type; `q=0` means "not that". */
 const wantsProblem = ({ headers }: FastifyRequest) =>
-  /application\/problem\+json(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(headers.accept ?? '')
+  (headers.accept ?? '')
+    .split(',')
+    .some((range) => /^\s*application\/problem\+json\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range))
 
 /** The path without the query, which may hold what should not be told on. */
 export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0]!

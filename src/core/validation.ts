@@ -48,7 +48,9 @@ export const serializerCompiler: FastifySerializerCompiler<z.ZodType> = ({ schem
 export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output') {
   const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, {
     io,
-    override({ jsonSchema: node }) {
+    override({ zodSchema, jsonSchema: node }) {
+      // Zod leaves it out where a transform follows, as it does in query parameters.
+      if (io === 'input' && zodSchema instanceof z.ZodDefault) node.default = zodSchema.def.defaultValue
       // "string or null" as one type instead of a choice of two: shorter to read and faster to write.
       const [only, none] = node.anyOf ?? []
       if (node.anyOf?.length === 2 && none?.type === 'null' && typeof only?.type === 'string' && !only.enum) {

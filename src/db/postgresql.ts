@@ -1,6 +1,7 @@
 import { PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import type { Engine } from './engine.ts'
+import { UnavailableError } from '../core/errors.ts'
 import { explain } from './errors.ts'
 
 const { builtins } = pg.types
@@ -30,13 +31,17 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     kind: 'postgresql',
     dialect: new PostgresDialect({
       pool: {
-        connect: () => pool.connect().catch((error: unknown) => Promise.reject(explain(error) as Error)),
+        // Whatever the reason: who cannot connect has no database.
+        connect: () =>
+          pool.connect().catch((error: unknown) => {
+            throw new UnavailableError('The database is not available right now', { cause: error })
+          }),
         end: () => pool.end(),
         options: pool.options,
       },
     }),
     clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
-    fold: (text) => sql`replace(lower(upper(${text} collate "und-x-icu") collate "und-x-icu"), 'ς', 'σ')`,
+    fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
     migrationLock: `select pg_advisory_xact_lock(4711, 1)`,
   }
 }

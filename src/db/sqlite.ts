@@ -13,7 +13,7 @@ const cachedStatements = 500
 
 /** Upper case first joins letters that have two lower-case forms, such as the Greek sigma's and the German sharp s. */
 const fold = (value: unknown) =>
-  typeof value === 'string' ? value.toUpperCase().toLowerCase().replaceAll('ς', 'σ') : null
+  typeof value === 'string' ? value.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ') : null
 
 /**
  * SQLite, through Node's own `node:sqlite`.

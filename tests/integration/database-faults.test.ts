@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
@@ -180,6 +180,14 @@ describe('on postgresql alone', () => {
       }
     },
   )
+
+  test('a database that is closed while it connects ends, and so does the work that asked for it', async () => {
+    const database = openQuick(url)
+    const work = outcome(database.ping())
+    await setImmediate()
+    await expect(database.close()).resolves.toBeUndefined()
+    await work
+  })
 
   test('where nobody listens, every statement is an outage', async () => {
     const probe = createServer().listen(0, '127.0.0.1')

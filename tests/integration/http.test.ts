@@ -188,6 +188,7 @@ test('each request leaves one line in the log, without its query', async () => {
     user,
     ip: '127.0.0.1',
   })
+  expect(JSON.stringify(lines()[0])).not.toContain('canary')
 })
 
 describe('pages of other origins', () => {

@@ -22,7 +22,7 @@ beforeAll(() => {
   for (const [, file, code] of readme.matchAll(/```ts (src\S+)\n(.*?)```/gs)) writeFileSync(project.path(file!), code!)
 
   edit('src/models/index.ts', 'import { Item }', `${importOf('Note', 'note.model.ts')}import { Item }`)
-  edit('src/models/index.ts', '[User, Session, Item]', '[User, Session, Item, Note]')
+  edit('src/models/index.ts', '[User, Session, Item, Throttle]', '[User, Session, Item, Throttle, Note]')
   edit(
     'src/controllers/index.ts',
     'import { userController }',

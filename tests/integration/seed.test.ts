@@ -47,6 +47,7 @@ onEachDatabase((kind) => {
   afterAll(() => Promise.all(servers.map((database) => database.close())))
 
   test('of servers that seed at once, one does, and none fails', async () => {
+    await Promise.all(servers.map((database) => database.ping()))
     let hashing = 0
     const together = Promise.withResolvers<void>()
     const hash = async (password: string) => {

@@ -1,0 +1,124 @@
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../src/db/database.ts'
+import { freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { useProject } from '../support/process.ts'
+import { environment, settings } from '../support/settings.ts'
+
+/** A registration of which half has been sent. `finish` sends the rest and gives the status line of the answer. */
+async function beginRegistration(address: string, email: string) {
+  const body = JSON.stringify({ email, password: 'correct horse battery', first_name: 'Ada', last_name: 'Lovelace' })
+  const { hostname, port } = new URL(address)
+  const socket = connect(Number(port), hostname)
+  let answer = ''
+  socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+  const closed = once(socket, 'close')
+  socket.write(
+    `POST /api/v1/auth/register HTTP/1.1\r\nHost: ${hostname}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
+  )
+  return {
+    closed,
+    async finish() {
+      socket.write(body.slice(20))
+      await closed
+      return answer.split('\r\n', 1)[0]
+    },
+  }
+}
+
+/** A client that asks again and again on one kept-alive connection, until it is told to close it. Gives every status. */
+async function askUntilClosed(address: string): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const statuses: number[] = []
+  for (let connection: string | undefined; connection !== 'close';) {
+    const [response] = (await once(get(`${address}/api/v1/items`, { agent }), 'response')) as [IncomingMessage]
+    await once(response.resume(), 'end')
+    statuses.push(response.statusCode!)
+    connection = response.headers.connection
+  }
+  agent.destroy()
+  return statuses
+}
+
+const isRefused = (address: string) =>
+  fetch(address).then(
+    () => false,
+    ({ cause }: { cause: { code: string } }) => cause.code === 'ECONNREFUSED',
+  )
+
+onEachDatabase((kind) => {
+  const project = useProject()
+  const signal = { sqlite: 'SIGTERM', postgresql: 'SIGINT' } as const
+
+  test('a stop under load fails no request, finishes what runs, closes the database and exits with 0', async () => {
+    const url = await freshDatabase(kind)
+    const program = project.start({ ...environment, NODE_ENV: 'production', DATABASE_URL: url })
+    const address = await program.address()
+    const clients = Array.from({ length: 8 }, () => askUntilClosed(address))
+    const running = await beginRegistration(address, 'last@example.com')
+    await fetch(address)
+
+    program.kill(signal[kind])
+    await program.seen(/"stopping"/)
+    expect(await isRefused(address)).toBe(true)
+    for (const statuses of await Promise.all(clients)) expect(new Set(statuses)).toEqual(new Set([200]))
+    expect(await running.finish()).toBe('HTTP/1.1 201 Created')
+    expect(await program.ended).toBe(0)
+    expect(program.output).not.toMatch(/"level":"(warn|error|fatal)"/)
+
+    // SQLite folds its log into the file when the last connection is closed properly.
+    if (kind === 'sqlite') expect(existsSync(`${url.slice('sqlite:///'.length)}-wal`)).toBe(false)
+    const database = openDatabase(settings({ DATABASE_URL: url }))
+    const users = await database.query().selectFrom('users').select('email').execute()
+    await database.close()
+    expect(users).toEqual([{ email: 'last@example.com' }])
+  })
+})
+
+describe('a server', () => {
+  const project = useProject()
+  let production: Record<string, string>
+  beforeAll(async () => {
+    production = { ...environment, NODE_ENV: 'production', DATABASE_URL: await freshDatabase('sqlite') }
+  })
+
+  test('cuts requests that outlast the limit, and still ends cleanly', async () => {
+    const program = project.start({ ...production, SHUTDOWN_TIMEOUT_SECONDS: '1' })
+    const running = await beginRegistration(await program.address(), 'cut@example.com')
+    expect(await program.stop()).toBe(0)
+    await running.closed
+  })
+
+  test('ends at once at a second signal', async () => {
+    const program = project.start({ ...production, SHUTDOWN_TIMEOUT_SECONDS: '600' })
+    await beginRegistration(await program.address(), 'impatient@example.com')
+    program.kill('SIGINT')
+    await program.seen(/"stopping"/)
+    program.kill('SIGINT')
+    expect(await program.ended).toBe(1)
+  })
+
+  test('outlives a promise that nobody awaited, and ends after an exception that nobody caught', async () => {
+    writeFileSync(
+      project.path('faults.js'),
+      `process.on('SIGUSR2', () => void Promise.reject(new Error('nobody awaited this')))
+       process.on('SIGHUP', () => { throw new Error('nobody caught this') })`,
+    )
+    const program = project.start(production, '--import', './faults.js')
+    const address = await program.address()
+    program.kill('SIGUSR2')
+    await program.seen(/"level":"error".*nobody awaited this/)
+    expect((await fetch(`${address}/health/ready`)).status).toBe(200)
+
+    const running = await beginRegistration(address, 'survivor@example.com')
+    await fetch(address)
+    program.kill('SIGHUP')
+    await program.seen(/"level":"fatal".*nobody caught this/)
+    expect(await isRefused(address)).toBe(true)
+    expect(await running.finish()).toBe('HTTP/1.1 201 Created')
+    expect(await program.ended).toBe(1)
+  })
+})
