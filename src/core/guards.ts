@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Actor } from './actor.ts'
 import { ForbiddenError, UnauthorizedError } from './errors.ts'
 import { can as roleCan, type Permission } from './security/permissions.ts'
@@ -29,6 +29,16 @@ function guard(check: Guard): Guard {
 
 /** Whether a hook is one of these. */
 export const isGuard = (hook: unknown): hook is Guard => typeof hook === 'function' && guards.has(hook)
+
+/** Makes the application refuse to start with a route that says nothing of who may ask it (ASVS 8.2.1). */
+export function requireGuards(app: FastifyInstance): void {
+  app.decorateRequest('actor')
+  app.addHook('onRoute', ({ method, url, onRequest }) => {
+    // The preflight route of CORS.
+    if (url === '*') return
+    if (![onRequest].flat().some(isGuard)) throw new Error(`${String(method)} ${url} declares no guard`)
+  })
+}
 
 /** For everyone. No token is read: a client whose token has died must still be able to sign in. */
 export const open = guard(async () => {})

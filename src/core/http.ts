@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyBaseLogger, FastifyBodyParser, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyBodyParser, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, MethodNotAllowedError, NotFoundError } from './errors.ts'
 import { failure, pathOf, statusOf } from './responses.ts'
 
@@ -21,15 +21,34 @@ export function requestId({ headers }: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
+export const identify = (request: FastifyRequest, reply: FastifyReply) =>
+  reply.headers(securityHeaders).header('x-request-id', request.id)
+
+/** Puts the request id and the security headers on every answer. */
+export function identifyRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => void identify(request, reply))
+}
+
 /**
- * What Node lets pass and RFC 9112 does not (§3.2, §6.1): no `Host` or more than one, and a transfer
- * coding other than `chunked`. A proxy in front may understand such a request differently.
+ * Refuses what Node lets pass and RFC 9112 does not (§3.2, §6.1): no `Host` or more than one, and a
+ * transfer coding other than `chunked`. A proxy in front may understand such a request differently.
  */
-export function hasDoubtfulFraming({ rawHeaders, httpVersion, headers }: IncomingMessage): boolean {
-  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
-  return (
-    hosts > 1 || (hosts === 0 && httpVersion === '1.1') || !/^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')
-  )
+export function refuseDoubtfulFraming(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw: { rawHeaders, httpVersion, headers } }, reply) => {
+    const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+    const fine = hosts === 1 || (hosts === 0 && httpVersion !== '1.1')
+    if (fine && /^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')) return
+    reply.header('connection', 'close')
+    throw new AppError('bad_request', 'The request is malformed')
+  })
+}
+
+/** Bodies come as they are: unpacking them would let a small body become a huge one. */
+export function refuseContentCodings(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ headers }) => {
+    if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+      throw new AppError('unsupported_media_type', 'Send the body without a content coding')
+  })
 }
 
 /** Strict UTF-8 and strict JSON. An empty body counts as none. */

@@ -1,4 +1,4 @@
-import type { FastifySchema, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import type { z } from 'zod'
 import type { ErrorCode } from './errors.ts'
@@ -31,6 +31,15 @@ type Json = Record<string, unknown>
 
 /** The routes that the document tells of, as they were registered. */
 export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest'>
+
+/** Collects the routes with a schema, as they are registered from now on. */
+export function collectRoutes(app: FastifyInstance): DocumentedRoute[] {
+  const routes: DocumentedRoute[] = []
+  app.addHook('onRoute', (route) => {
+    if (route.schema && route.method !== 'HEAD') routes.push(route)
+  })
+  return routes
+}
 
 /**
  * Makes the OpenAPI 3.1 document from the routes themselves: their schemas, guards and errors. What
