@@ -1,24 +1,31 @@
 import { defineConfig, type OxlintOverride } from 'oxlint'
 
-const http = ['fastify', '@fastify/*', 'node:http']
-const database = ['kysely', 'pg', 'node:sqlite', '@mikro-orm/*']
+const http = ['fastify', '@fastify/*', 'node:http', 'node:https', 'node:http2', 'http', 'https', 'http2']
+const database = ['kysely', 'kysely/**', 'pg', 'node:sqlite', '@mikro-orm/*']
+const top = ['**/app.ts', '**/wiring.ts', '**/main.ts', '**/cli.ts']
 const layer = (...names: string[]) => names.map((name) => `**/${name}/**`)
 const exceptEnums = '!**/models/enums.ts'
 
 /** What each layer may not import, types included. A request goes down: controllers, services, repositories, models. */
 const forbidden: Record<string, string[]> = {
-  controllers: [...layer('repositories', 'models', 'db'), ...database],
-  services: [...layer('controllers'), ...http, ...database],
-  repositories: [...layer('controllers', 'services', 'schemas'), ...http],
-  models: [...layer('controllers', 'services', 'repositories', 'schemas', 'core', 'db'), ...http],
+  controllers: [...layer('repositories', 'models', 'db'), '**/app.ts', ...database],
+  services: [...layer('controllers', 'models'), exceptEnums, ...top, ...http, ...database],
+  repositories: [...layer('controllers', 'services', 'schemas'), ...top, ...http],
+  models: [...layer('controllers', 'services', 'repositories', 'schemas', 'core', 'db'), ...top, 'pg', ...http],
   schemas: [
     ...layer('controllers', 'services', 'repositories', 'core', 'db', 'models'),
     exceptEnums,
+    ...top,
     ...http,
     ...database,
   ],
-  core: [...layer('controllers', 'services', 'repositories', 'schemas', 'db', 'models'), exceptEnums, ...database],
-  db: [...layer('controllers', 'services', 'schemas'), ...http],
+  core: [
+    ...layer('controllers', 'services', 'repositories', 'schemas', 'db', 'models'),
+    exceptEnums,
+    ...top,
+    ...database,
+  ],
+  db: [...layer('controllers', 'services', 'schemas'), ...top, ...http],
 }
 
 export default defineConfig({

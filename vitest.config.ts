@@ -14,6 +14,8 @@ export default defineConfig({
     ],
     coverage: {
       provider: 'v8',
+      // The processes that tests start count as well.
+      autoAttachSubprocess: true,
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'html', 'json-summary'],
       thresholds: { lines: 95, branches: 90 },

@@ -5,9 +5,11 @@ import { createPasswords } from './core/security/passwords.ts'
 import { configOrExit, exitWith } from './core/start.ts'
 import { version } from './core/version.ts'
 import { openDatabase, type Database } from './db/database.ts'
-import { createMigrations, downgrade, findDrift, upgrade } from './db/migrator.ts'
 import { migrationStatus } from './db/migrations.ts'
 import { seed } from './db/seed.ts'
+
+/** Loaded by the commands that need it: it brings the ORM along. */
+const migrator = () => import('./db/migrator.ts')
 
 /** Building an index takes longer than any request may. */
 const migrationTimeoutSeconds = 600
@@ -36,21 +38,28 @@ const db = app.command('db').description('the database: migrations and seeds')
 db.command('migrate')
   .description('write a migration, for both databases, from what changed in the models')
   .argument('<description>', 'a few words, such as "add tags to items"')
-  .action(async (description: string) =>
-    tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.'),
-  )
+  .action(async (description: string) => {
+    const { createMigrations } = await migrator()
+    tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.')
+  })
 
 db.command('upgrade')
   .description('apply every pending migration')
   .action(() =>
-    withDatabase(async (database) => tell(await upgrade(database), 'applied', 'The database is up to date.')),
+    withDatabase(async (database) => {
+      const { upgrade } = await migrator()
+      tell(await upgrade(database), 'applied', 'The database is up to date.')
+    }),
   )
 
 db.command('downgrade')
   .description('take back the last migration')
   .option('--all', 'take back every migration: this empties the database')
   .action(({ all }: { all?: boolean }) =>
-    withDatabase(async (database) => tell(await downgrade(database, all), 'took back', 'No migration is applied.')),
+    withDatabase(async (database) => {
+      const { downgrade } = await migrator()
+      tell(await downgrade(database, all), 'took back', 'No migration is applied.')
+    }),
   )
 
 db.command('status')
@@ -67,6 +76,7 @@ db.command('status')
 db.command('check')
   .description('fail when a model was changed and its migration forgotten')
   .action(async () => {
+    const { findDrift } = await migrator()
     const drifted = await findDrift()
     if (drifted.length > 0)
       exitWith(`Models and migrations differ (${drifted.join(', ')}): run npm run db:migrate -- "what changed"`)

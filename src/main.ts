@@ -14,7 +14,8 @@ const database = openDatabase(config)
 try {
   await prepareDatabase(database, config, log)
 } catch (error) {
-  if (error instanceof UnpreparedError || error instanceof UnavailableError) exitWith(`${error.message}: DATABASE_URL`)
+  if (error instanceof UnpreparedError) exitWith(error.message)
+  if (error instanceof UnavailableError) exitWith(`${error.message}: look at DATABASE_URL`)
   throw error
 }
 

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, sql, type Expression, type SqlBool, type Transaction } from 'kysely'
 import type { Config } from '../core/config.ts'
+import { UnavailableError } from '../core/errors.ts'
 import type { Tables } from '../models/index.ts'
 import type { Engine } from './engine.ts'
 import { isRetryable } from './errors.ts'
@@ -18,6 +19,7 @@ export interface Database {
    * Runs `work` in one transaction: all of it happens or nothing. A call inside another joins it.
    * After a serialization failure or a deadlock `work` is run again, a few times; let it do nothing
    * but database work.
+   * @throws UnavailableError when it failed so each time
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
   /** The database's own time, moved by `seconds`. */
@@ -46,7 +48,8 @@ export function openDatabase(config: DatabaseConfig): Database {
         try {
           return await pool.transaction().execute((transaction) => open.run(transaction, work))
         } catch (error) {
-          if (!isRetryable(error) || attempt === transactionAttempts) throw error
+          if (!isRetryable(error)) throw error
+          if (attempt === transactionAttempts) throw new UnavailableError('The database is busy', { cause: error })
           await sleep(Math.random() * 10 * 2 ** attempt)
         }
       }

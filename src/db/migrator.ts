@@ -9,11 +9,10 @@ import {
   type IMigrator,
 } from '@mikro-orm/core'
 import { Migrator } from '@mikro-orm/migrations'
-import { PostgreSqlDriver } from '@mikro-orm/postgresql'
-import { SqliteDriver } from '@mikro-orm/sql'
-import { CompiledQuery, sql, type Kysely } from 'kysely'
+import { CompiledQuery, sql, type ControlledTransaction, type Kysely } from 'kysely'
 import { models, type Tables } from '../models/index.ts'
 import { openEngine, type Database } from './database.ts'
+import { PostgreSqlDriver, SqliteDriver } from './drivers.ts'
 import type { Engine } from './engine.ts'
 import { migrationsFolder, migrationTable } from './migrations.ts'
 
@@ -71,12 +70,14 @@ async function currentDatabase(connection: Kysely<Tables>): Promise<string> {
  * one. Needs no database; the snapshots beside the migrations hold the last state.
  * @param description a few words for the file's name
  * @returns the paths of the files written; none when nothing changed
+ * @throws Error when the description has no letter or digit
  */
 export async function createMigrations(description: string): Promise<string[]> {
   const name = description
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
     .replaceAll(/^_|_$/g, '')
+  if (name === '') throw new Error('The description needs a letter or a digit')
   const files: string[] = []
   for (const kind of engines) {
     const folder = migrationsFolder(kind)
@@ -129,18 +130,31 @@ async function migrate(database: Database, run: Run): Promise<string[]> {
   // Rebuilding a table drops the old one, and with it, by its foreign keys, the rows that point to
   // it. The pragma does nothing inside a transaction, so it comes first.
   if (kind === 'sqlite') await execute('pragma foreign_keys = off')
+  try {
+    return await inTransaction(pool, async (transaction) => {
+      await execute(migrationLock, transaction)
+      const done = await run(migrator, transaction)
+      if (kind === 'sqlite') checkForeignKeys(await execute('pragma foreign_key_check', transaction))
+      return done.map(({ name }) => name)
+    })
+  } finally {
+    if (kind === 'sqlite') await execute('pragma foreign_keys = on')
+  }
+}
+
+/** A transaction that MikroORM can open savepoints in. */
+async function inTransaction<T>(
+  pool: Kysely<Tables>,
+  work: (transaction: ControlledTransaction<Tables>) => Promise<T>,
+): Promise<T> {
   const transaction = await pool.startTransaction().execute()
   try {
-    await execute(migrationLock, transaction)
-    const done = await run(migrator, transaction)
-    if (kind === 'sqlite') checkForeignKeys(await execute('pragma foreign_key_check', transaction))
+    const result = await work(transaction)
     await transaction.commit().execute()
-    return done.map(({ name }) => name)
+    return result
   } catch (error) {
     await transaction.rollback().execute()
     throw error
-  } finally {
-    if (kind === 'sqlite') await execute('pragma foreign_keys = on')
   }
 }
 

@@ -32,10 +32,15 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     dialect: new PostgresDialect({
       pool: {
         // Whatever the reason: who cannot connect has no database.
-        connect: () =>
-          pool.connect().catch((error: unknown) => {
+        async connect() {
+          const client = await pool.connect().catch((error: unknown) => {
             throw new UnavailableError('The database is not available right now', { cause: error })
-          }),
+          })
+          if (!pool.ending) return client
+          // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
+          client.release()
+          throw new UnavailableError('The database is being closed')
+        },
         end: () => pool.end(),
         options: pool.options,
       },

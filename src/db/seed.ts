@@ -1,3 +1,4 @@
+import { CompiledQuery } from 'kysely'
 import type { Passwords } from '../core/security/passwords.ts'
 import { createItemRepository } from '../repositories/item.repository.ts'
 import { createUserRepository } from '../repositories/user.repository.ts'
@@ -26,6 +27,8 @@ export async function seed(database: Database, passwords: Passwords): Promise<bo
   const users = createUserRepository(database)
   const items = createItemRepository(database)
   return database.transaction(async () => {
+    // Of servers that start at once one seeds; the others wait here, and then find that it is done.
+    await database.query().executeQuery(CompiledQuery.raw(database.engine.migrationLock))
     if (!(await isEmpty())) return false
     for (const user of seededUsers) await users.add({ ...user, password_hash })
     for (const item of seededItems) await items.add(item)

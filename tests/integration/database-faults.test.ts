@@ -182,7 +182,7 @@ describe('on postgresql alone', () => {
   )
 
   test('a database that is closed while it connects ends, and so does the work that asked for it', async () => {
-    const database = openQuick(url)
+    const database = openDatabase(settings({ DATABASE_URL: url }))
     const work = outcome(database.ping())
     await setImmediate()
     await expect(database.close()).resolves.toBeUndefined()

@@ -137,10 +137,10 @@ describe('in production', () => {
     const url = new URL(await freshDatabase('postgresql'))
     let isAway = true
     const way = createServer((socket) => {
-      if (isAway) return void socket.destroy()
       const database = connect(Number(url.port), url.hostname)
       for (const end of [socket, database]) end.on('error', () => {})
-      socket.pipe(database).pipe(socket)
+      if (isAway) for (const end of [socket, database]) end.destroy()
+      else socket.pipe(database).pipe(socket)
     })
     const away = new URL(url)
     away.port = `${await listen(way)}`

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../src/db/database.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { useProject } from '../support/process.ts'
@@ -15,10 +15,12 @@ async function beginRegistration(address: string, email: string) {
   const socket = connect(Number(port), hostname)
   let answer = ''
   socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
-  const closed = once(socket, 'close')
+  const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
   socket.write(
     `POST /api/v1/auth/register HTTP/1.1\r\nHost: ${hostname}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
   )
+  // Connections are taken in order: when this one is answered, the one above has arrived.
+  await once(get(`${address}/health/live`, { agent: false }), 'response')
   return {
     closed,
     async finish() {
@@ -43,11 +45,18 @@ async function askUntilClosed(address: string): Promise<number[]> {
   return statuses
 }
 
-const isRefused = (address: string) =>
-  fetch(address).then(
-    () => false,
-    ({ cause }: { cause: { code: string } }) => cause.code === 'ECONNREFUSED',
-  )
+/** Waits until no new connection is taken. */
+const untilRefused = (address: string) =>
+  vi.waitFor(async () => {
+    const { hostname, port } = new URL(address)
+    const socket = connect(Number(port), hostname)
+    const outcome = await once(socket, 'connect').then(
+      () => 'connected',
+      ({ code }: NodeJS.ErrnoException) => code,
+    )
+    socket.destroy()
+    expect(outcome).toBe('ECONNREFUSED')
+  }, 10_000)
 
 onEachDatabase((kind) => {
   const project = useProject()
@@ -59,18 +68,17 @@ onEachDatabase((kind) => {
     const address = await program.address()
     const clients = Array.from({ length: 8 }, () => askUntilClosed(address))
     const running = await beginRegistration(address, 'last@example.com')
-    await fetch(address)
 
     program.kill(signal[kind])
     await program.seen(/"stopping"/)
-    expect(await isRefused(address)).toBe(true)
+    await untilRefused(address)
     for (const statuses of await Promise.all(clients)) expect(new Set(statuses)).toEqual(new Set([200]))
     expect(await running.finish()).toBe('HTTP/1.1 201 Created')
     expect(await program.ended).toBe(0)
     expect(program.output).not.toMatch(/"level":"(warn|error|fatal)"/)
 
     // SQLite folds its log into the file when the last connection is closed properly.
-    if (kind === 'sqlite') expect(existsSync(`${url.slice('sqlite:///'.length)}-wal`)).toBe(false)
+    expect(kind === 'sqlite' && existsSync(`${url.slice('sqlite:///'.length)}-wal`)).toBe(false)
     const database = openDatabase(settings({ DATABASE_URL: url }))
     const users = await database.query().selectFrom('users').select('email').execute()
     await database.close()
@@ -111,13 +119,15 @@ describe('a server', () => {
     const address = await program.address()
     program.kill('SIGUSR2')
     await program.seen(/"level":"error".*nobody awaited this/)
-    expect((await fetch(`${address}/health/ready`)).status).toBe(200)
+    const [{ statusCode }] = (await once(get(`${address}/health/ready`, { agent: false }), 'response')) as [
+      IncomingMessage,
+    ]
+    expect(statusCode).toBe(200)
 
     const running = await beginRegistration(address, 'survivor@example.com')
-    await fetch(address)
     program.kill('SIGHUP')
     await program.seen(/"level":"fatal".*nobody caught this/)
-    expect(await isRefused(address)).toBe(true)
+    await untilRefused(address)
     expect(await running.finish()).toBe('HTTP/1.1 201 Created')
     expect(await program.ended).toBe(1)
   })

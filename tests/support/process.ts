@@ -1,20 +1,35 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { afterAll, inject } from 'vitest'
 import { projectRoot } from '../../src/core/config.ts'
 import type * as migrator from '../../src/db/migrator.ts'
 
 const copied = ['src', 'migrations', 'tools', 'package.json', 'tsconfig.json', '.env.example']
 
-/** Shared by the whole run, it halves the time to start. */
+/** Compiled code, shared by the whole run: the second start of many is quicker. */
 const compiled = () => join(inject('sqlite'), 'compiled')
 
+/** Where a process writes what it ran, when coverage is asked for. Code from a compile cache is not counted, so it is one or the other. */
+const coverage = process.env['NODE_V8_COVERAGE']
+const compileCacheOrCoverage = () => (coverage ? { NODE_V8_COVERAGE: coverage } : { NODE_COMPILE_CACHE: compiled() })
+
+/** What ran in a copy of the project counts for the project. */
+function countCoverage(folder: string): void {
+  if (!coverage || !existsSync(coverage)) return
+  for (const file of readdirSync(coverage)) {
+    const path = join(coverage, file)
+    const text = readFileSync(path, 'utf8')
+    writeFileSync(path, text.replaceAll(pathToFileURL(folder).href, pathToFileURL(projectRoot).href))
+  }
+}
+
 /** The real program, running as a process of its own. */
-export class Program {
+class Program {
   /** What it has written so far, to both streams. */
   output = ''
   /** Its exit code, once it has ended; null when a signal killed it. */
@@ -26,7 +41,7 @@ export class Program {
     const child = spawn(process.execPath, parameters, {
       cwd: folder,
       // Nothing of the developer's own environment, but for where programs are found.
-      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compiled(), PORT: '0', ...settings },
+      env: { PATH: process.env['PATH'], ...compileCacheOrCoverage(), PORT: '0', ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout, child.stderr])
@@ -35,6 +50,7 @@ export class Program {
       })
     this.ended = once(child, 'close').then(([code]) => {
       this.#over = true
+      countCoverage(folder)
       return code as number | null
     })
     this.#child = child
