@@ -1,18 +1,24 @@
 import type { Logger } from 'pino'
 
+/** Milliseconds within which a signal is the first one again: npm passes on what the terminal has sent to all. */
+const repeated = 500
+
 /** Seconds beyond the requests' own limit, for closing the database. */
 const closingMargin = 2
 
 /**
  * Ends the process politely on SIGTERM and SIGINT, with code 0, and with 1 after a fault that leaves it
- * in an unknown state or when closing takes longer than the limit. A second signal ends it at once.
+ * in an unknown state or when closing takes longer than the limit. A second signal, a moment later, ends it at once.
  * @param limitSeconds how long running requests may take
  */
 export function endOnSignals(close: () => Promise<unknown>, log: Logger, limitSeconds: number): void {
-  let ending = false
+  let since: number | undefined
   async function end(code: number) {
-    if (ending) process.exit(1)
-    ending = true
+    if (since !== undefined) {
+      if (Date.now() - since > repeated) process.exit(1)
+      return
+    }
+    since = Date.now()
     setTimeout(() => process.exit(1), (limitSeconds + closingMargin) * 1000).unref()
     try {
       await close()
