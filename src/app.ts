@@ -20,7 +20,13 @@ import {
 import { logRequests } from './core/logging.ts'
 import { collectRoutes } from './core/openapi.ts'
 import { handleError } from './core/responses.ts'
-import { serializerCompiler, validatorCompiler, type App, type ZodTypeProvider } from './core/validation.ts'
+import {
+  refuseStrayInput,
+  serializerCompiler,
+  validatorCompiler,
+  type App,
+  type ZodTypeProvider,
+} from './core/validation.ts'
 import type { Services } from './wiring.ts'
 
 /** Builds the HTTP application over the services. It listens to nothing yet. */
@@ -40,6 +46,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
+  refuseStrayInput(app)
   logRequests(app)
 
   // Which routes there are, and who may ask them.
@@ -62,6 +69,8 @@ const serverOptions = (config: Config, log: FastifyBaseLogger) =>
     trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
     bodyLimit: 1024 * 1024,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 500 },
+    // It would cut the closing short, which has a limit of its own.
+    pluginTimeout: 0,
     // Requests that arrive while the server drains are still answered.
     return503OnClosing: false,
     // Milliseconds that a request may take to arrive.
@@ -78,7 +87,9 @@ const serverOptions = (config: Config, log: FastifyBaseLogger) =>
   }) satisfies FastifyHttpOptions<Server>
 
 const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({
-  origin: CORS_ORIGINS.includes('*') ? '*' : CORS_ORIGINS,
+  // A function, because a list would still send the other headers to origins that are not on it.
+  origin: (origin: string | undefined, decide: (error: null, allowed: string | boolean) => void) =>
+    decide(null, CORS_ORIGINS.includes('*') ? '*' : origin !== undefined && CORS_ORIGINS.includes(origin) && origin),
   credentials: CORS_CREDENTIALS,
   methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
   exposedHeaders: ['x-request-id', 'location', 'retry-after'],

@@ -1,7 +1,7 @@
 import { createApp } from './app.ts'
 import { UnavailableError } from './core/errors.ts'
 import { createLogger } from './core/logging.ts'
-import { configOrExit, exitWith } from './core/start.ts'
+import { configOrExit, exitWith, reasonOf } from './core/start.ts'
 import { endOnSignals } from './core/stop.ts'
 import { openDatabase } from './db/database.ts'
 import { prepareDatabase, UnpreparedError } from './db/prepare.ts'
@@ -15,7 +15,7 @@ try {
   await prepareDatabase(database, config, log)
 } catch (error) {
   if (error instanceof UnpreparedError) exitWith(error.message)
-  if (error instanceof UnavailableError) exitWith(`${error.message}: look at DATABASE_URL`)
+  if (error instanceof UnavailableError) exitWith(`${error.message} (${reasonOf(error)}): look at DATABASE_URL`)
   throw error
 }
 

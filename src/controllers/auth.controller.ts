@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import { clientOf } from '../core/client.ts'
 import { authenticated, open } from '../core/guards.ts'
 import { created, success } from '../core/responses.ts'
 import { listSessions, login, logout, logoutAll, refresh, register, revokeSession } from '../schemas/auth.schema.ts'
@@ -43,10 +43,3 @@ export function authController(app: App, { auth, sessions }: Services) {
     },
   )
 }
-
-/** Where a request came from, for the session list and the audit log; a header of any length is cut to the column's. */
-const clientOf = ({ id, ip, headers }: FastifyRequest) => ({
-  request_id: id,
-  ip,
-  user_agent: headers['user-agent']?.slice(0, 400) ?? null,
-})

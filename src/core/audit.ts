@@ -8,6 +8,7 @@ type AuditEvent =
   | 'login.failed'
   | 'attempt.throttled'
   | 'password.changed'
+  | 'password.refused'
   | 'session.refresh_refused'
   | 'session.refresh_reuse'
   | 'session.revoked'
@@ -15,8 +16,8 @@ type AuditEvent =
 /** Public ids and reasons only: no credential, no e-mail. */
 export type Audit = (event: AuditEvent, details: Record<string, string | number | boolean | null | undefined>) => void
 
-/** Writes each security event as one structured line, marked `channel: "audit"`. */
+/** Writes each security event as one structured line, marked `channel: "audit"`, whatever the log level. */
 export function createAudit(log: Logger): Audit {
-  const channel = log.child({ channel: 'audit' })
+  const channel = log.child({ channel: 'audit' }, { level: 'info' })
   return (event, details) => channel.info({ event, ...details }, event)
 }

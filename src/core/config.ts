@@ -34,10 +34,12 @@ const previousSecrets = list.pipe(z.array(secret))
 
 const fernetKey = text.regex(/^[\w-]{43}=?$/, 'must be Fernet keys: 32 bytes each, in URL-safe base64')
 
-const databaseUrl = text.regex(
-  /^(sqlite:\/\/\/.+|postgres(ql)?:\/\/.+)$/,
-  'must be sqlite:///file.db, sqlite:////absolute/file.db, sqlite:///:memory: or postgresql://user:password@host:5432/name',
-)
+const databaseUrl = text
+  .refine((value) => value.startsWith('sqlite:///') || URL.canParse(value), 'is not a URL')
+  .regex(
+    /^(sqlite:\/\/\/.+|postgres(ql)?:\/\/.+)$/,
+    'must be sqlite:///file.db, sqlite:////absolute/file.db, sqlite:///:memory: or postgresql://user:password@host:5432/name',
+  )
 
 const origin = text.refine(
   (value) => value === '*' || (URL.canParse(value) && new URL(value).origin === value),

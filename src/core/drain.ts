@@ -7,12 +7,18 @@ const politeWait = 1000
 
 /**
  * Makes `app.close()` fail no request. It stops accepting connections, but leaves open those there
- * are: a client may just be sending its next request on one. Fastify answers it with
+ * are: a client may just be sending its next request on one. Each answer says
  * `Connection: close`, which ends it politely. Then the silent ones are closed, and after the limit
  * whatever is left.
  */
 export function drainOnClose(app: FastifyInstance, limitSeconds: number): void {
+  let draining = false
+  // Fastify says so to requests that arrive from now on; those already running must be told as well.
+  app.addHook('onSend', async (_request, reply) => {
+    if (draining) reply.header('connection', 'close')
+  })
   app.addHook('preClose', async () => {
+    draining = true
     const { server } = app
     if (!server.listening) return
     // `http.Server.close` would cut the idle connections at once; the one below it does not.

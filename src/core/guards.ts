@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Actor } from './actor.ts'
+import type { Actor, Identity } from './actor.ts'
+import { clientOf } from './client.ts'
 import { ForbiddenError, UnauthorizedError } from './errors.ts'
 import { can as roleCan, type Permission } from './security/permissions.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Resolves an access token to its owner. @throws UnauthorizedError */
-    authenticate(accessToken: string): Promise<Actor>
+    authenticate(accessToken: string): Promise<Identity>
   }
   interface FastifyRequest {
     /** Who is asking. Set by every guard but `open`. */
@@ -54,7 +55,8 @@ export const authenticated = guard(async (request) => {
   const token = /^Bearer(?: +(.*))?$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined)
     throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')
-  request.actor = await request.server.authenticate(token)
+  const identity = await request.server.authenticate(token)
+  request.actor = { ...identity, client: clientOf(request) }
 })
 
 /** For those whose e-mail is verified. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyBodyParser, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, MethodNotAllowedError, NotFoundError } from './errors.ts'
@@ -45,8 +45,8 @@ export function refuseDoubtfulFraming(app: FastifyInstance): void {
 
 /** Bodies come as they are: unpacking them would let a small body become a huge one. */
 export function refuseContentCodings(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ headers }) => {
-    if ((headers['content-encoding'] ?? 'identity') !== 'identity')
+  app.addHook('onRequest', async ({ method, headers }) => {
+    if (method !== 'GET' && method !== 'HEAD' && (headers['content-encoding'] ?? 'identity') !== 'identity')
       throw new AppError('unsupported_media_type', 'Send the body without a content coding')
   })
 }
@@ -103,9 +103,9 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
     routes.set(url, route)
   })
   app.addHook('onRequest', async (request) => {
-    const path = pathOf(request)
+    const path = decodedPath(request)
     // The router takes `/items/` for an item with an empty id.
-    if (!request.is404 && !path.endsWith('/')) return
+    if (!request.is404 && !pathOf(request).endsWith('/')) return
     const methods = [...routes.values()]
       .filter(({ pattern }) => pattern.test(path))
       .flatMap((route) => [...route.methods])
@@ -113,10 +113,25 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
   })
 }
 
+/** The path as the router sees it: decoded, and without the host that a proxy's request names. */
+const decodedPath = (request: FastifyRequest) =>
+  decode(
+    pathOf(request)
+      .replace(/^https?:\/\/[^/]*/i, '')
+      .replace(/#.*/, ''),
+  )
+
 /** Answers what is too broken to become a request: bad framing, oversized headers, a client too slow. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket, log: FastifyBaseLogger): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
+    return
+  }
+  // Bytes that follow a whole request must not take the place of its answer.
+  // oxlint-disable-next-line no-underscore-dangle -- Node tells it nowhere else
+  const pending = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage
+  if (pending?.req.complete) {
+    pending.once('finish', () => handleClientError(error, socket, log))
     return
   }
   const fault =

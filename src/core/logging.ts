@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config.ts'
+import { addressOf } from './client.ts'
 import { pathOf } from './responses.ts'
 
 /** Characters of a path that are logged: enough for every route, too few for filling a disk. */
@@ -60,11 +61,19 @@ async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<D
 /** Writes one line for each request. The path has no query, which may hold what should not be kept. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    const { log, method, routeOptions, actor, ip } = request
+    const { log, method, routeOptions, actor } = request
     const path = pathOf(request).slice(0, loggedPath)
     const duration_ms = Math.round(reply.elapsedTime * 10) / 10
     log.info(
-      { method, route: routeOptions.url, path, status: reply.statusCode, duration_ms, user: actor?.public_id, ip },
+      {
+        method,
+        route: routeOptions.url,
+        path,
+        status: reply.statusCode,
+        duration_ms,
+        user: actor?.public_id,
+        ip: addressOf(request),
+      },
       'request',
     )
   })

@@ -88,7 +88,10 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
       responses: {
         ...successesOf(schema, `${String(method)} ${url}`),
         ...Object.fromEntries(
-          errorsOf(schema, guard).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
+          errorsOf(method, schema, guard).map((status) => [
+            status,
+            { $ref: `#/components/responses/${errorName(status)}` },
+          ]),
         ),
       },
     }
@@ -129,7 +132,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
   for (const route of routes) {
     const path = (paths[route.url.replaceAll(/:(\w+)/g, '{$1}')] ??= {})
     path[String(route.method).toLowerCase()] = operationOf(route)
-    for (const status of errorsOf(route.schema ?? {}, guardOf(route.onRequest))) statuses.add(status)
+    for (const status of errorsOf(route.method, route.schema ?? {}, guardOf(route.onRequest))) statuses.add(status)
   }
 
   return {
@@ -159,7 +162,11 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
 /** The guard among a route's hooks. */
 export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
-function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | undefined): number[] {
+function errorsOf(
+  method: DocumentedRoute['method'],
+  { body, params, errors = [] }: FastifySchema,
+  guard: Guard | undefined,
+): number[] {
   const codes: ErrorCode[] = [
     ...errors,
     'bad_request',
@@ -167,7 +174,7 @@ function errorsOf({ body, params, errors = [] }: FastifySchema, guard: Guard | u
     'unavailable',
     ...(guard === open ? [] : (['unauthorized'] as const)),
     ...(params === undefined ? [] : (['not_found'] as const)),
-    ...(body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
+    ...(method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]
   return [...new Set(codes.map((code) => statusOf[code]))].toSorted((a, b) => a - b)
 }

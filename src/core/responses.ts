@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { addressOf } from './client.ts'
 import {
   AppError,
   MethodNotAllowedError,
@@ -67,33 +68,19 @@ export const failure = ({ message, code, errors }: AppError, requestId: string) 
 export function handleError(thrown: FastifyError | AppError, request: FastifyRequest, reply: FastifyReply) {
   const error = asAppError(thrown)
   const status = statusOf[error.code]
-  if (status >= 500) request.log.error({ err: thrown }, 'request failed')
+  logError(thrown, error, request)
 
-  if (status === 403)
-    request.log.info(
-      { channel: 'audit', event: 'authorization.refused', user: request.actor?.public_id },
-      'authorization.refused',
-    )
-  reply.code(status).header('cache-control', 'no-store')
-  if (error instanceof UnauthorizedError) reply.header('www-authenticate', challenge(error))
-  if (error instanceof MethodNotAllowedError) reply.header('allow', error.allowed.join(', '))
-  if (error instanceof UnavailableError || error instanceof TooManyRequestsError)
-    reply.header('retry-after', String(error.retryAfter))
-  // The header fields of draft-ietf-httpapi-ratelimit-headers.
-  if (error instanceof TooManyRequestsError)
-    reply.headers({
-      'ratelimit-policy': `"${error.policy.name}";q=${error.policy.quota}`,
-      ratelimit: `"${error.policy.name}";r=0;t=${error.retryAfter}`,
-    })
-  // A body that was refused unread would be taken for the next request on this connection.
-  if (status === 413 || status === 415) reply.header('connection', 'close')
-
+  reply
+    .code(status)
+    .headers({ 'cache-control': 'no-store', ...headersOf(error) })
+    .header('vary', varyByAccept(reply))
   const body = failure(error, request.id)
   if (!wantsProblem(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(body))
   const { message, code, errors, request_id } = body
+  const title = STATUS_CODES[status]
   const problem = {
     type: 'about:blank',
-    title: STATUS_CODES[status],
+    title,
     status,
     detail: message,
     instance: pathOf(request),
@@ -106,10 +93,39 @@ export function handleError(thrown: FastifyError | AppError, request: FastifyReq
 
 function asAppError(error: FastifyError | AppError): AppError {
   if (error instanceof AppError) return error
+  // The client went away in the middle of its body.
+  if (error.code === 'ECONNRESET') return new AppError(...malformed)
   const status = error.code?.startsWith('FST_') ? (error.statusCode ?? 500) : 500
-  const [code, message] = frameworkErrors[status] ?? (status < 500 ? malformed : unexpected)
-  return new AppError(code, message)
+  return new AppError(...(frameworkErrors[status] ?? (status < 500 ? malformed : unexpected)))
 }
+
+function logError(thrown: Error, error: AppError, request: FastifyRequest): void {
+  const { log, actor } = request
+  if (error instanceof UnavailableError) log.warn({ cause: (error.cause as Error | undefined)?.message }, error.message)
+  else if (error.code === 'internal_error') log.error({ err: thrown }, 'request failed')
+  else if (error.code === 'forbidden')
+    log.info(
+      { channel: 'audit', event: 'authorization.refused', user: actor?.public_id, ip: addressOf(request) },
+      'authorization.refused',
+    )
+}
+
+/** What an error says in headers; the last ones are those of draft-ietf-httpapi-ratelimit-headers. */
+function headersOf(error: AppError): Record<string, string> {
+  if (error instanceof UnauthorizedError) return { 'www-authenticate': challenge(error) }
+  if (error instanceof MethodNotAllowedError) return { allow: error.allowed.join(', ') }
+  if (error instanceof UnavailableError) return { 'retry-after': String(error.retryAfter) }
+  if (!(error instanceof TooManyRequestsError)) return {}
+  const { retryAfter, policy } = error
+  return {
+    'retry-after': String(retryAfter),
+    'ratelimit-policy': `"${policy.name}";q=${policy.quota}`,
+    ratelimit: `"${policy.name}";r=0;t=${retryAfter}`,
+  }
+}
+
+/** The form of an error depends on `Accept`; CORS may have named `Origin` already. */
+const varyByAccept = (reply: FastifyReply) => [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', ')
 
 /** RFC 6750 §3.1: no `error` where no token was sent. */
 function challenge({ code, message }: UnauthorizedError): string {

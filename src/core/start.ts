@@ -7,6 +7,10 @@ export function exitWith(message: string): never {
   process.exit(1)
 }
 
+/** Why something was unavailable, in the driver's words; those of several addresses tried are empty. */
+export const reasonOf = ({ cause }: Error): string =>
+  cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name : 'no reason given'
+
 /** Reads the configuration, or ends the process telling every fault in it. */
 export function configOrExit(): Config {
   try {

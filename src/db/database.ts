@@ -2,7 +2,6 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, sql, type Expression, type SqlBool, type Transaction } from 'kysely'
 import type { Config } from '../core/config.ts'
-import { UnavailableError } from '../core/errors.ts'
 import type { Tables } from '../models/index.ts'
 import type { Engine } from './engine.ts'
 import { isRetryable } from './errors.ts'
@@ -48,8 +47,7 @@ export function openDatabase(config: DatabaseConfig): Database {
         try {
           return await pool.transaction().execute((transaction) => open.run(transaction, work))
         } catch (error) {
-          if (!isRetryable(error)) throw error
-          if (attempt === transactionAttempts) throw new UnavailableError('The database is busy', { cause: error })
+          if (!isRetryable(error) || attempt === transactionAttempts) throw error
           await sleep(Math.random() * 10 * 2 ** attempt)
         }
       }

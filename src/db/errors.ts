@@ -18,8 +18,11 @@ const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
 const sqliteUnique = 2067
 
 /** SQLSTATE of a serialization failure and of a deadlock: the whole transaction may be run again. */
+const retryable = new Set(['40001', '40P01'])
+
+/** Whether the database undid a transaction only because of others at the same moment. */
 export const isRetryable = (error: unknown): boolean =>
-  error instanceof Error && ['40001', '40P01'].includes((error as DriverError).code ?? '')
+  error instanceof UnavailableError && retryable.has((error.cause as DriverError | undefined)?.code ?? '')
 
 /** The file is locked by another process (SQLITE_BUSY, with its extended codes in the higher bits). */
 export const isBusy = (error: unknown): boolean => ((error as DriverError).errcode ?? 0) % 256 === 5
@@ -43,6 +46,7 @@ export function explain(error: unknown): unknown {
 
   const away =
     unavailable.test(code) ||
+    retryable.has(code) ||
     networkFault.test(code) ||
     connectionLost.test(message) ||
     sqliteUnavailable.has(errcode % 256)

@@ -1,14 +1,14 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { isAbsolute, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CompiledQuery, sql, SqliteDialect, SqliteDriver } from 'kysely'
-import type { DatabaseConnection, QueryResult, SqliteDatabase } from 'kysely'
+import { CompiledQuery, sql, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely'
+import type { DatabaseConnection, QueryResult, SqliteDatabase, SqliteDialectConfig as Config } from 'kysely'
 import { projectRoot } from '../core/config.ts'
 import type { Engine } from './engine.ts'
 import { explain, isBusy } from './errors.ts'
 
-/** Milliseconds that SQLite itself waits for another process. It blocks the event loop, so it is short. */
-const blockingWait = 50
+/** Milliseconds that opening a file waits for another process that is just doing the same. */
+const openingWait = 5000
 const cachedStatements = 500
 
 /** Upper case first joins letters that have two lower-case forms, such as the Greek sigma's and the German sharp s. */
@@ -35,13 +35,15 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
 
 function openFile(path: string): SqliteDatabase {
   const database = openOrExplain(path)
+  // From here on the driver below waits for other processes: SQLite's own waiting would block the event loop.
   // FULL: a commit that was answered survives a power cut; WAL alone would lose the last ones.
   database.exec(`
-    pragma busy_timeout = ${blockingWait};
+    pragma busy_timeout = ${openingWait};
     pragma journal_mode = wal;
     pragma synchronous = full;
     pragma foreign_keys = on;
     pragma trusted_schema = off;
+    pragma busy_timeout = 0;
   `)
   database.function('fold', { deterministic: true }, fold)
   const statements = new Map<string, ReturnType<typeof prepare>>()
@@ -88,48 +90,93 @@ function prepare(database: DatabaseSync, text: string) {
 }
 
 class Dialect extends SqliteDialect {
-  readonly #config: ConstructorParameters<typeof SqliteDialect>[0]
-  readonly #timeoutSeconds: number
-  constructor(config: ConstructorParameters<typeof SqliteDialect>[0], timeoutSeconds: number) {
+  readonly #config: Config
+  readonly #limit: number
+  constructor(config: Config, timeoutSeconds: number) {
     super(config)
     this.#config = config
-    this.#timeoutSeconds = timeoutSeconds
+    this.#limit = timeoutSeconds * 1000
   }
   override createDriver() {
-    return new Driver(this.#config, this.#timeoutSeconds)
+    return new Driver(this.#config, this.#limit)
+  }
+  override createAdapter() {
+    return new Adapter()
   }
 }
 
+/** The driver below takes turns itself: Kysely's own way would hold the turn while waiting for another process. */
+class Adapter extends SqliteAdapter {
+  override get supportsMultipleConnections() {
+    return true
+  }
+}
+
+/**
+ * One connection, used in turns. Who finds the file locked by another process gives the turn back and
+ * tries again, so that readers pass (they need no lock) and the event loop runs, until the limit.
+ */
 class Driver extends SqliteDriver {
-  readonly #timeoutSeconds: number
-  #connection: DatabaseConnection | undefined
-  constructor(config: ConstructorParameters<typeof SqliteDriver>[0], timeoutSeconds: number) {
+  readonly #limit: number
+  readonly #waiting: (() => void)[] = []
+  #taken = false
+  #inTransaction = false
+  constructor(config: Config, limit: number) {
     super(config)
-    this.#timeoutSeconds = timeoutSeconds
+    this.#limit = limit
   }
-  override async acquireConnection() {
-    return (this.#connection ??= patient(await super.acquireConnection(), this.#timeoutSeconds))
-  }
-  /** IMMEDIATE takes the write lock at once; a deferred transaction could fail later, when it first writes. */
-  override async beginTransaction(connection: DatabaseConnection) {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-  }
-}
 
-/** Waits for other processes without blocking the event loop, and explains what the driver throws. */
-function patient(connection: DatabaseConnection, timeoutSeconds: number): DatabaseConnection {
-  return {
-    async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-      const deadline = Date.now() + timeoutSeconds * 1000
+  async #take() {
+    if (this.#taken) await new Promise<void>((resolve) => void this.#waiting.push(resolve))
+    this.#taken = true
+  }
+
+  #giveBack() {
+    this.#taken = false
+    // Through the event loop, so that a long queue lets other work in between.
+    const next = this.#waiting.shift()
+    if (next) {
+      this.#taken = true
+      setImmediate(next)
+    }
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const deadline = Date.now() + this.#limit
+    await this.#take()
+    const connection = await super.acquireConnection()
+    const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
       for (;;) {
         try {
           return await connection.executeQuery<R>(query)
         } catch (error) {
-          if (!isBusy(error) || Date.now() > deadline) throw explain(error)
+          if (this.#inTransaction || !isBusy(error) || Date.now() > deadline) throw explain(error)
+          this.#giveBack()
           await sleep(5 + Math.random() * 20)
+          await this.#take()
         }
       }
-    },
-    streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
+    }
+    return { executeQuery: execute, streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize) }
+  }
+
+  override async releaseConnection() {
+    this.#giveBack()
+  }
+
+  /** IMMEDIATE takes the write lock at once; a deferred transaction could fail later, when it first writes. */
+  override async beginTransaction(connection: DatabaseConnection) {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+    this.#inTransaction = true
+  }
+
+  override async commitTransaction(connection: DatabaseConnection) {
+    await super.commitTransaction(connection)
+    this.#inTransaction = false
+  }
+
+  override async rollbackTransaction(connection: DatabaseConnection) {
+    await super.rollbackTransaction(connection)
+    this.#inTransaction = false
   }
 }

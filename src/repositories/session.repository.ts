@@ -11,7 +11,7 @@ export interface SessionLimits {
   leeway: number
 }
 
-export interface SessionOrigin {
+interface SessionOrigin {
   ip: string
   user_agent: string | null
 }

@@ -1,17 +1,20 @@
 import { z } from 'zod'
-import { publicIdPath, time, uuid } from './mixins.ts'
+import { publicIdPath, text, time, uuid } from './mixins.ts'
 import { message, success } from './responses.ts'
 import { email, names, newPassword, password } from './user.schema.ts'
 
 const registration = z.strictObject({ email, password: newPassword, ...names }).meta({ id: 'Registration' })
 const credentials = z.strictObject({ email, password }).meta({ id: 'Credentials' })
 
+/** As long as a body can be. */
+const mebibyte = 1_048_576
+
 // Any string: whatever is no token of ours gets the same answer as a dead one.
 const refreshToken = z
   .strictObject({
-    refresh_token: z
-      .string('must be a string')
-      .meta({ examples: ['r1.Yp0dLq3v.f47ac10b-58cc-4372-a567-0e02b2c3d479.0.3q2-7wAbCdEf'] }),
+    refresh_token: text(0, mebibyte).meta({
+      examples: ['r1.Yp0dLq3v.f47ac10b-58cc-4372-a567-0e02b2c3d479.0.3q2-7wAbCdEf'],
+    }),
   })
   .meta({ id: 'RefreshToken' })
 

@@ -2,8 +2,9 @@ import { z } from 'zod'
 
 /** Characters as people count them: code points, not UTF-16 units. */
 const inRange = (value: string, min: number, max: number) => {
-  // A string has at least half as many code points as units: the long ones need not be counted.
+  // A code point has one unit or two, so most strings need not be counted.
   if (value.length > 2 * max) return false
+  if (value.length >= 2 * min && value.length <= max) return true
   const length = [...value].length
   return length >= min && length <= max
 }
@@ -21,10 +22,10 @@ const bounded = (schema: z.ZodString, min: number, max: number) =>
     .meta({ minLength: min, maxLength: max })
 
 /** Text of `min` to `max` characters, taken to the letter. */
-export const text = (min: number, max: number) => bounded(z.string('must be a string'), min, max)
+export const text = (min: number, max: number) => bounded(z.string(), min, max)
 
 /** The same, without the white space around it. */
-export const trimmed = (min: number, max: number) => bounded(z.string('must be a string').trim(), min, max)
+export const trimmed = (min: number, max: number) => bounded(z.string().trim(), min, max)
 
 /** A public id. Any UUID is well formed, whichever version. */
 export const uuid = z

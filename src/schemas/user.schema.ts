@@ -4,7 +4,7 @@ import { text, timestamps, trimmed, uuid } from './mixins.ts'
 import { message, success } from './responses.ts'
 
 export const email = z
-  .string('must be a string')
+  .string()
   .trim()
   .toLowerCase()
   .refine((value) => value.length <= 254, { message: 'must have at most 254 characters', abort: true })

@@ -1,3 +1,4 @@
+import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { ConflictError, UnauthorizedError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
@@ -5,7 +6,7 @@ import type { Passwords } from '../core/security/passwords.ts'
 import type { RefreshTokens } from '../core/security/refresh-tokens.ts'
 import type { Database } from '../db/database.ts'
 import type { Role } from '../models/enums.ts'
-import type { SessionLimits, SessionOrigin, SessionRepository } from '../repositories/session.repository.ts'
+import type { SessionLimits, SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
 import type { Credentials, Registration, TokenPair } from '../schemas/auth.schema.ts'
 import type { Throttle } from './throttle.service.ts'
@@ -22,25 +23,25 @@ export interface AuthDependencies {
   audit: Audit
 }
 
-/** Where a request came from. */
-export interface Client extends SessionOrigin {
-  request_id: string
-}
-
-interface SignIn {
-  user: Awaited<ReturnType<UserRepository['findCredentials']>>
-  session?: Awaited<ReturnType<SessionRepository['add']>> | undefined
-}
-
 interface TokenOwner {
   public_id: string
   role: Role
 }
 
+interface SessionStart {
+  public_id: string
+  gen: number
+}
+
+interface SignIn {
+  user: TokenOwner
+  session: SessionStart
+}
+
 export function createAuthService(needs: AuthDependencies) {
   const { users, sessions, throttle, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
 
-  const tokenPair = (user: TokenOwner, session: { public_id: string; gen: number }): TokenPair => {
+  const tokenPair = (user: TokenOwner, session: SessionStart): TokenPair => {
     const claims = { sid: session.public_id, gen: session.gen }
     return {
       access_token: accessTokens.sign({ sub: user.public_id, role: user.role, ...claims }),
@@ -62,13 +63,19 @@ export function createAuthService(needs: AuthDependencies) {
     })
   }
 
-  /** Looks a second time when the hash changed meanwhile: another sign-in may have renewed it, under the same password. */
+  /**
+   * Looks a second time when the hash changed meanwhile: another sign-in may have renewed it, under the same password.
+   * @throws UnauthorizedError the same, whatever is wrong
+   */
   async function signIn(email: string, password: string, client: Client, attempts = 2): Promise<SignIn> {
     const user = await users.findCredentials(email)
     const matches = await passwords.verify(user?.password_hash, password)
-    if (!user || !matches || !user.is_active) return { user }
-    const session = await openSession(user, password, client)
-    return session || attempts === 1 ? { user, session } : signIn(email, password, client, attempts - 1)
+    const isRight = user && matches && user.is_active
+    const session = isRight ? await openSession(user, password, client) : undefined
+    if (isRight && session) return { user, session }
+    if (isRight && attempts > 1) return signIn(email, password, client, attempts - 1)
+    audit('login.failed', { user: user?.public_id, ...client })
+    throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
   }
 
   const invalidRefreshToken = () => new UnauthorizedError('invalid_token', 'The refresh token is not valid')
@@ -94,14 +101,9 @@ export function createAuthService(needs: AuthDependencies) {
      */
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
       // Per account and address: a stranger's failures never lock the owner out.
-      const attempt = ['login', email, client.ip]
-      await throttle.admit(attempt)
-      const { user, session } = await signIn(email, password, client)
-      if (!user || !session) {
-        audit('login.failed', { user: user?.public_id, ...client })
-        throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
-      }
-      await throttle.forget(attempt)
+      const { user, session } = await throttle(['login', email, client.ip], client, () =>
+        signIn(email, password, client),
+      )
       audit('login.succeeded', { user: user.public_id, session: session.public_id, ...client })
       return tokenPair(user, session)
     },

@@ -2,7 +2,7 @@ import type { Audit } from '../core/audit.ts'
 import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
-import type { Actor } from '../core/actor.ts'
+import type { Actor, Identity } from '../core/actor.ts'
 
 /** More live sessions than a person has; the list needs a bound. */
 const listed = 100
@@ -20,13 +20,13 @@ export function createSessionService({ sessions, accessTokens, audit }: SessionD
      * count from the next request on, since the database is asked each time.
      * @throws UnauthorizedError
      */
-    async authenticate(accessToken: string): Promise<Actor> {
+    async authenticate(accessToken: string): Promise<Identity> {
       const { sub, sid, gen } = accessTokens.verify(accessToken)
       const found = await sessions.findActor(sid, sub)
       if (!found) throw new UnauthorizedError('invalid_token', 'The access token is not valid')
-      const { confirmed_gen, ...actor } = found
+      const { confirmed_gen, ...identity } = found
       if (gen > confirmed_gen) await sessions.confirm(sid, gen)
-      return actor
+      return identity
     },
 
     async list(actor: Actor) {
@@ -37,13 +37,13 @@ export function createSessionService({ sessions, accessTokens, audit }: SessionD
     async revoke(actor: Actor, publicId: string) {
       if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked')))
         throw new NotFoundError('There is no such session')
-      audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked' })
+      audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked', ...actor.client })
     },
 
     /** Gives how many sessions ended. */
     async revokeAll(actor: Actor): Promise<number> {
       const count = await sessions.revokeAll(actor.id, 'logout_all')
-      audit('session.revoked', { user: actor.public_id, sessions: count, reason: 'logout_all' })
+      audit('session.revoked', { user: actor.public_id, sessions: count, reason: 'logout_all', ...actor.client })
       return count
     },
   }

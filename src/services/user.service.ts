@@ -42,17 +42,18 @@ export function createUserService({ users, sessions, throttle, passwords, transa
       const refuse = () => new UnauthorizedError('invalid_credentials', 'The old password is wrong')
       const user = await users.findPassword(actor.id)
       if (!user) throw notFound()
-      const attempt = ['password', actor.public_id]
-      await throttle.admit(attempt)
-      if (!(await passwords.verify(user.password_hash, old_password))) throw refuse()
-      await throttle.forget(attempt)
+      await throttle(['password', actor.public_id], actor.client, async () => {
+        if (await passwords.verify(user.password_hash, old_password)) return
+        audit('password.refused', { user: actor.public_id, ...actor.client })
+        throw refuse()
+      })
       await passwords.check('new_password', new_password, user.email)
       const newHash = await passwords.hash(new_password)
       const ended = await transaction(async () => {
         if (!(await users.changePassword(actor.id, user.password_hash, newHash))) throw refuse()
         return sessions.revokeAll(actor.id, 'password_change', actor.session_id)
       })
-      audit('password.changed', { user: actor.public_id, sessions: ended })
+      audit('password.changed', { user: actor.public_id, sessions: ended, ...actor.client })
     },
 
     /** Deactivates the account and ends every session, together. */
@@ -61,7 +62,7 @@ export function createUserService({ users, sessions, throttle, passwords, transa
         await users.deactivate(actor.id)
         return sessions.revokeAll(actor.id, 'deactivated')
       })
-      audit('account.deactivated', { user: actor.public_id, sessions: ended })
+      audit('account.deactivated', { user: actor.public_id, sessions: ended, ...actor.client })
     },
   }
 }

@@ -70,7 +70,7 @@ describe('a fault of the client', () => {
     expect(body).toMatchObject({
       code: 'validation_error',
       errors: [
-        { field: 'refresh_token', message: 'must be a string' },
+        { field: 'refresh_token', message: 'is required' },
         { field: 'canary', message: 'is not a known field' },
       ],
     })
@@ -149,7 +149,7 @@ describe('a fault of the client', () => {
       detail: 'The request is not valid',
       instance: logout,
       code: 'validation_error',
-      errors: [{ field: 'refresh_token', message: 'must be a string' }],
+      errors: [{ field: 'refresh_token', message: 'is required' }],
       request_id: headers.get('x-request-id'),
     })
   })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../src/db/database.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
@@ -105,6 +106,9 @@ describe('a server', () => {
     await beginRegistration(await program.address(), 'impatient@example.com')
     program.kill('SIGINT')
     await program.seen(/"stopping"/)
+    // One at once is npm passing on what the terminal sent to all.
+    program.kill('SIGINT')
+    await sleep(600)
     program.kill('SIGINT')
     expect(await program.ended).toBe(1)
   })

@@ -109,8 +109,12 @@ test.for([
 })
 
 test('only serialization failures and deadlocks are worth another attempt', () => {
-  expect(['40001', '40P01'].map((code) => isRetryable(postgresql(code)))).toEqual([true, true])
-  expect(['40000', '57014', '23505'].map((code) => isRetryable(postgresql(code)))).toEqual([false, false, false])
+  expect(['40001', '40P01'].map((code) => isRetryable(explain(postgresql(code))))).toEqual([true, true])
+  expect(['40000', '57014', '23505'].map((code) => isRetryable(explain(postgresql(code))))).toEqual([
+    false,
+    false,
+    false,
+  ])
   expect(isRetryable('40001')).toBe(false)
 })
 

@@ -62,11 +62,6 @@ describe('an error is told by its status, code and message', () => {
     expect((await answerTo(new UnavailableError())).headers['retry-after']).toBe('1')
     expect((await answerTo(new UnavailableError('busy', { retryAfter: 7 }))).headers['retry-after']).toBe('7')
   })
-
-  test('a body that was not read with the end of the connection', async () => {
-    expect((await answerTo(new AppError('payload_too_large', 'x'))).headers.connection).toBe('close')
-    expect((await answerTo(new AppError('unsupported_media_type', 'x'))).headers.connection).toBe('close')
-  })
 })
 
 describe('a challenge', () => {

@@ -44,7 +44,7 @@ test('the pinned Node.js is one version everywhere, and new enough', () => {
 test('every way to start the program asks for the right Node.js first', () => {
   const { scripts } = packageJson('.')
   for (const name of ['start', 'dev', 'app'])
-    expect(scripts[name]).toMatch(/^node --import \.\/tools\/require-node\.js /)
+    expect(scripts[name]).toMatch(/^exec node --import \.\/tools\/require-node\.js /)
 })
 
 test.for(['20.20.2', '4.9.1'])('on Node.js %s the program says what to do and ends with 1', (version) => {

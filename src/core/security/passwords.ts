@@ -35,11 +35,16 @@ export function createPasswords(config: Config): Passwords {
   const prefix = `$argon2id$v=19$m=${options.memoryCost},t=${options.timeCost},p=${options.parallelism}$`
   const limit = createLimiter(availableParallelism(), queued)
   let dummy: Promise<string> | undefined
+  const makeDummy = () =>
+    hash(randomUUID(), options).catch((error: unknown) => {
+      dummy = undefined
+      throw error
+    })
 
   return {
     hash: (password) => limit(() => hash(password, options)),
     async verify(stored, password) {
-      const reference = stored ?? (await (dummy ??= hash(randomUUID(), options)))
+      const reference = stored ?? (await (dummy ??= makeDummy()))
       const matches = await limit(() => verify(reference, password))
       return matches && stored !== undefined
     },
