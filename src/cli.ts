@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import type { Config } from './core/config.ts'
+import { UnavailableError } from './core/errors.ts'
 import { createPasswords } from './core/security/passwords.ts'
-import { configOrExit, exitWith } from './core/start.ts'
+import { configOrExit, exitWith, reasonOf } from './core/start.ts'
 import { version } from './core/version.ts'
 import { openDatabase, type Database } from './db/database.ts'
 import { migrationStatus } from './db/migrations.ts'
@@ -55,8 +56,11 @@ db.command('upgrade')
 db.command('downgrade')
   .description('take back the last migration')
   .option('--all', 'take back every migration: this empties the database')
-  .action(({ all }: { all?: boolean }) =>
-    withDatabase(async (database) => {
+  .option('--yes', 'do so in production as well')
+  .action(({ all, yes }: { all?: boolean; yes?: boolean }) =>
+    withDatabase(async (database, config) => {
+      if (all && !yes && config.NODE_ENV === 'production')
+        throw new Error('This would empty the database of production: add --yes if you mean it')
       const { downgrade } = await migrator()
       tell(await downgrade(database, all), 'took back', 'No migration is applied.')
     }),
@@ -89,10 +93,16 @@ db.command('seed')
     withDatabase(async (database, config) => {
       if (config.NODE_ENV === 'production')
         exitWith('Seeds are for development: their passwords are known to everybody.')
+      const { pending } = await migrationStatus(database)
+      if (pending.length > 0) throw new Error('The database is not migrated: run "npm run db:upgrade" first')
       console.log(
         (await seed(database, createPasswords(config))) ? 'Seeded.' : 'The database is not empty: nothing was changed.',
       )
     }),
   )
 
-await app.parseAsync().catch((error: Error) => exitWith(error.message))
+await app.parseAsync().catch((error: Error) => {
+  exitWith(
+    error instanceof UnavailableError ? `${error.message} (${reasonOf(error)}): look at DATABASE_URL` : error.message,
+  )
+})

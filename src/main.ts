@@ -11,8 +11,9 @@ import { createServices } from './wiring.ts'
 const config = configOrExit()
 const log = await createLogger(config)
 const database = openDatabase(config)
+let hasTestUsers = false
 try {
-  await prepareDatabase(database, config, log)
+  hasTestUsers = await prepareDatabase(database, config, log)
 } catch (error) {
   if (error instanceof UnpreparedError) exitWith(error.message)
   if (error instanceof UnavailableError) exitWith(`${error.message} (${reasonOf(error)}): look at DATABASE_URL`)
@@ -28,16 +29,14 @@ const address = await app
   .catch((error: Error) => exitWith(`Cannot listen on HOST ${config.HOST}, PORT ${config.PORT}: ${error.message}`))
 
 if (config.NODE_ENV !== 'production') {
+  const accounts = seededUsers.map(({ email, role }) => `${email} (${role})`).join(', ')
   console.log(`
   ${config.APP_NAME} is running.
 
   API         ${address}/api/v1
-  Docs        ${address}/api/docs/swagger
+  Docs        ${config.DOCS_ENABLED ? `${address}/api/docs/swagger` : 'off (DOCS_ENABLED)'}
   Health      ${address}/health
-
-  Test users  ${seededUsers.map(({ email, role }) => `${email} (${role})`).join(', ')}
-  Password    ${seededPassword}
-
+${hasTestUsers ? `\n  Test users  ${accounts}\n  Password    ${seededPassword}\n` : ''}
   Stop it with Ctrl+C.
 `)
 }

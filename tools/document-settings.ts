@@ -31,7 +31,7 @@ function read(name: string, schema: z.ZodType): Setting {
 const all = Object.entries(settings).map(([name, schema]) => read(name, schema))
 
 const envExample = [
-  '# Every setting, with its default. Written by "npm run docs:settings" from src/core/config.ts.',
+  '# Every setting; those in comments show their default. Written by "npm run docs:settings" from src/core/config.ts.',
   '# "npm start" copies this file to .env on the first start and puts random secrets in.',
   '',
   ...all.flatMap(({ name, description, fallback }) => {

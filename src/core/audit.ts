@@ -13,7 +13,7 @@ type AuditEvent =
   | 'session.refresh_reuse'
   | 'session.revoked'
 
-/** Public ids and reasons only: no credential, no e-mail. */
+/** Public ids, reasons, and where from: no credential, no e-mail. */
 export type Audit = (event: AuditEvent, details: Record<string, string | number | boolean | null | undefined>) => void
 
 /** Writes each security event as one structured line, marked `channel: "audit"`, whatever the log level. */

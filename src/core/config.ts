@@ -103,7 +103,9 @@ export const settings = {
     .refine(notSample, 'is the sample value: a Fernet key is 32 random bytes in URL-safe base64')
     .transform((value) => value.split(',').map((key) => key.trim()))
     .pipe(z.array(fernetKey))
-    .describe('A Fernet key, or several separated by commas, newest first.'),
+    .describe(
+      'Fernet keys for encrypted columns, newest first, separated by commas. Checked at start; no column is encrypted yet.',
+    ),
 
   JWT_ALGORITHM: z
     .enum(['HS256', 'HS384', 'HS512'], 'must be HS256, HS384 or HS512')

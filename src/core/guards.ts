@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Actor, Identity } from './actor.ts'
 import { clientOf } from './client.ts'
-import { ForbiddenError, UnauthorizedError } from './errors.ts'
+import { ForbiddenError, UnauthorizedError, type ErrorCode } from './errors.ts'
 import { can as roleCan, type Permission } from './security/permissions.ts'
 
 declare module 'fastify' {
@@ -10,8 +10,10 @@ declare module 'fastify' {
     authenticate(accessToken: string): Promise<Identity>
   }
   interface FastifyRequest {
-    /** Who is asking. Set by every guard but `open`. */
+    /** Who is asking. @throws Error on a route whose guard does not say that somebody must */
     actor: Actor
+    /** Who is asking, where nobody need say. */
+    caller: Actor | undefined
   }
 }
 
@@ -21,19 +23,28 @@ declare module 'fastify' {
  */
 export type Guard = (request: FastifyRequest) => Promise<void>
 
-const guards = new WeakSet<object>()
+/** Every guard, with the errors it can end in: the API document takes them from here. */
+const guards = new WeakMap<object, readonly ErrorCode[]>()
 
-function guard(check: Guard): Guard {
-  guards.add(check)
+function guard(errors: readonly ErrorCode[], check: Guard): Guard {
+  guards.set(check, errors)
   return check
 }
+
+export const guardErrors = (check: Guard): readonly ErrorCode[] => guards.get(check) ?? []
 
 /** Whether a hook is one of these. */
 export const isGuard = (hook: unknown): hook is Guard => typeof hook === 'function' && guards.has(hook)
 
 /** Makes the application refuse to start with a route that says nothing of who may ask it (ASVS 8.2.1). */
 export function requireGuards(app: FastifyInstance): void {
-  app.decorateRequest('actor')
+  app.decorateRequest('caller')
+  app.decorateRequest('actor', {
+    getter() {
+      if (this.caller) return this.caller
+      throw new Error(`${this.method} ${this.routeOptions.url}: the guard lets strangers in, so there may be no actor`)
+    },
+  })
   app.addHook('onRoute', ({ method, url, onRequest }) => {
     // The preflight route of CORS.
     if (url === '*') return
@@ -42,32 +53,32 @@ export function requireGuards(app: FastifyInstance): void {
 }
 
 /** For everyone. No token is read: a client whose token has died must still be able to sign in. */
-export const open = guard(async () => {})
+export const open = guard([], async () => {})
 
 /** For everyone, but a token that is sent must be valid. */
-export const optional = guard(async (request) => {
+export const optional = guard(['unauthorized'], async (request) => {
   if (request.headers.authorization !== undefined) await authenticated(request)
 })
 
 /** For those who are signed in. */
-export const authenticated = guard(async (request) => {
+export const authenticated = guard(['unauthorized'], async (request) => {
   // RFC 9110 §11.4: any number of spaces, and then one token: whatever follows it makes the whole a bad one.
   const token = /^Bearer(?: +(.*))?$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined)
     throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')
   const identity = await request.server.authenticate(token)
-  request.actor = { ...identity, client: clientOf(request) }
+  request.caller = { ...identity, client: clientOf(request) }
 })
 
 /** For those whose e-mail is verified. */
-export const verified = guard(async (request) => {
+export const verified = guard(['unauthorized', 'forbidden'], async (request) => {
   await authenticated(request)
   if (!request.actor.is_verified) throw new ForbiddenError('Verify your e-mail address first')
 })
 
 /** For those whose role carries a permission. */
 export const can = (permission: Permission): Guard =>
-  guard(async (request) => {
+  guard(['unauthorized', 'forbidden'], async (request) => {
     await authenticated(request)
     if (!roleCan(request.actor.role, permission)) throw new ForbiddenError()
   })

@@ -74,7 +74,8 @@ export function parseQuery(query: string): Record<string, string | string[]> {
     const name = decode(split < 0 ? pair : pair.slice(0, split))
     const value = split < 0 ? '' : decode(pair.slice(split + 1))
     const known = result[name]
-    result[name] = known === undefined ? value : [known, value].flat()
+    if (Array.isArray(known)) known.push(value)
+    else result[name] = known === undefined ? value : [known, value]
   }
   return result
 }
@@ -96,7 +97,12 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
   app.addHook('onRoute', ({ url, method }) => {
     if (url === '*') return
     const route = routes.get(url) ?? {
-      pattern: new RegExp(`^${url.replaceAll('.', String.raw`\.`).replaceAll(/:\w+/g, '[^/]+')}$`),
+      pattern: new RegExp(
+        `^${url
+          .replaceAll('.', String.raw`\.`)
+          .replaceAll(/:\w+/g, '[^/]+')
+          .replace('*', '.*')}$`,
+      ),
       methods: new Set(),
     }
     for (const name of [method].flat()) route.methods.add(name)
@@ -105,7 +111,7 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     const path = decodedPath(request)
     // The router takes `/items/` for an item with an empty id.
-    if (!request.is404 && !pathOf(request).endsWith('/')) return
+    if (!request.is404 && !/.\/$/.test(pathOf(request))) return
     const methods = [...routes.values()]
       .filter(({ pattern }) => pattern.test(path))
       .flatMap((route) => [...route.methods])
@@ -131,7 +137,7 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket, 
   // oxlint-disable-next-line no-underscore-dangle -- Node tells it nowhere else
   const pending = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage
   if (pending?.req.complete) {
-    pending.once('finish', () => handleClientError(error, socket, log))
+    pending.once('finish', () => socket.end())
     return
   }
   const fault =

@@ -61,7 +61,7 @@ async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<D
 /** Writes one line for each request. The path has no query, which may hold what should not be kept. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    const { log, method, routeOptions, actor } = request
+    const { log, method, routeOptions, caller } = request
     const path = pathOf(request).slice(0, loggedPath)
     const duration_ms = Math.round(reply.elapsedTime * 10) / 10
     log.info(
@@ -71,7 +71,7 @@ export function logRequests(app: FastifyInstance): void {
         path,
         status: reply.statusCode,
         duration_ms,
-        user: actor?.public_id,
+        user: caller?.public_id,
         ip: addressOf(request),
       },
       'request',

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { STATUS_CODES } from 'node:http'
 import type { z } from 'zod'
 import type { ErrorCode } from './errors.ts'
-import { isGuard, open, optional, type Guard } from './guards.ts'
+import { guardErrors, isGuard, open, optional, type Guard } from './guards.ts'
 import { statusOf } from './responses.ts'
 import { toJsonSchema } from './validation.ts'
 
@@ -22,6 +22,7 @@ interface DocumentInfo {
   title: string
   version: string
   description: string
+  /** What is known of the groups of operations; a group without a word is listed by its name. */
   tags: { name: string; description: string }[]
   /** The two forms of every error. */
   errors: { envelope: z.ZodType; problem: z.ZodType }
@@ -139,7 +140,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     openapi: '3.1.0',
     info: { ...info, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/', description: 'This server' }],
-    tags,
+    tags: tagsOf(routes).map((name) => tags.find((tag) => tag.name === name) ?? { name }),
     paths,
     components: {
       securitySchemes: {
@@ -159,6 +160,8 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
   }
 }
 
+const tagsOf = (routes: DocumentedRoute[]) => [...new Set(routes.flatMap(({ schema }) => schema?.tags ?? []))]
+
 /** The guard among a route's hooks. */
 export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
@@ -172,7 +175,7 @@ function errorsOf(
     'bad_request',
     'internal_error',
     'unavailable',
-    ...(guard === open ? [] : (['unauthorized'] as const)),
+    ...(guard ? guardErrors(guard) : []),
     ...(params === undefined ? [] : (['not_found'] as const)),
     ...(method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]

@@ -100,12 +100,12 @@ function asAppError(error: FastifyError | AppError): AppError {
 }
 
 function logError(thrown: Error, error: AppError, request: FastifyRequest): void {
-  const { log, actor } = request
+  const { log, caller } = request
   if (error instanceof UnavailableError) log.warn({ cause: (error.cause as Error | undefined)?.message }, error.message)
   else if (error.code === 'internal_error') log.error({ err: thrown }, 'request failed')
   else if (error.code === 'forbidden')
     log.info(
-      { channel: 'audit', event: 'authorization.refused', user: actor?.public_id, ip: addressOf(request) },
+      { channel: 'audit', event: 'authorization.refused', user: caller?.public_id, ip: addressOf(request) },
       'authorization.refused',
     )
 }

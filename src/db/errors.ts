@@ -4,8 +4,7 @@ import { ConflictError, UnavailableError } from '../core/errors.ts'
 interface DriverError extends Error {
   code?: string
   errcode?: number
-  table?: string
-  constraint?: string
+  detail?: string
 }
 
 /** SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had. */
@@ -16,6 +15,7 @@ const connectionLost =
 /** SQLite result codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
 const sqliteUnique = 2067
+const postgresqlUnique = '23505'
 
 /** SQLSTATE of a serialization failure and of a deadlock: the whole transaction may be run again. */
 const retryable = new Set(['40001', '40P01'])
@@ -29,19 +29,20 @@ export const isBusy = (error: unknown): boolean => ((error as DriverError).errco
 
 /**
  * Turns a driver's error into what happened, the same on both databases: a `ConflictError` naming
- * the column, an `UnavailableError`, or the error itself where it is a bug.
- *
- * Unique indexes are named `<table>_<column>_unique`, so the name explains the refusal.
+ * the column (of several in an index the last), an `UnavailableError`, or the error itself where it is
+ * a bug.
  */
 export function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const { code = '', errcode = 0, table = '', constraint = '', message } = error as DriverError
-  const column =
+  const { code = '', errcode = 0, detail = '', message } = error as DriverError
+  const columns =
     errcode === sqliteUnique
-      ? message.match(/^UNIQUE constraint failed: \w+\.(\w+)/)?.[1]
-      : code === '23505' && constraint.endsWith('_unique')
-        ? constraint.slice(table.length + 1, -'_unique'.length)
+      ? message.match(/(\w+)$/)
+      : code === postgresqlUnique
+        ? // "Key (user_id, title)=(…) already exists.", in whichever language the server speaks.
+          detail.match(/(\w+)"?\)=/)
         : undefined
+  const column = columns === null ? 'value' : columns?.[1]
   if (column !== undefined) return new ConflictError(column, `This ${column} is already in use`, { cause: error })
 
   const away =

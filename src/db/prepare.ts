@@ -4,7 +4,7 @@ import { UnavailableError } from '../core/errors.ts'
 import { createPasswords } from '../core/security/passwords.ts'
 import type { Database } from './database.ts'
 import { migrationStatus } from './migrations.ts'
-import { seed } from './seed.ts'
+import { hasTestUsers, seed } from './seed.ts'
 
 /** The database is not in the state that this version of the code needs. */
 export class UnpreparedError extends Error {
@@ -14,10 +14,14 @@ export class UnpreparedError extends Error {
 /**
  * Makes the database ready to serve. In development it is migrated, and seeded when empty. In
  * production it is only looked at: it is migrated when told, by `npm run db:upgrade`.
+ * @returns whether the test users of the seed are there
  * @throws UnpreparedError in production, when migrations are pending
  */
-export async function prepareDatabase(database: Database, config: Config, log: Logger): Promise<void> {
-  if (config.NODE_ENV === 'production') return requireMigrated(database, log)
+export async function prepareDatabase(database: Database, config: Config, log: Logger): Promise<boolean> {
+  if (config.NODE_ENV === 'production') {
+    await requireMigrated(database, log)
+    return false
+  }
   const { pending } = await migrationStatus(database)
   if (pending.length > 0) {
     // Only now is the ORM loaded: most starts need no migration.
@@ -25,6 +29,7 @@ export async function prepareDatabase(database: Database, config: Config, log: L
     for (const name of await upgrade(database)) log.info({ migration: name }, 'migrated')
   }
   if (await seed(database, createPasswords(config))) log.info('seeded')
+  return hasTestUsers(database)
 }
 
 /** A database that is away may come back while we serve; readiness tells until then. */
@@ -32,7 +37,7 @@ async function requireMigrated(database: Database, log: Logger): Promise<void> {
   try {
     const { pending } = await migrationStatus(database)
     if (pending.length > 0)
-      throw new UnpreparedError(`${pending.length} migrations are pending: run "npm run db:upgrade" first`)
+      throw new UnpreparedError(`Pending migrations: ${pending.length}. Run "npm run db:upgrade" first`)
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error
     log.error({ err: error }, 'the database does not answer; serving until it does')

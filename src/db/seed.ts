@@ -35,3 +35,16 @@ export async function seed(database: Database, passwords: Passwords): Promise<bo
     return true
   })
 }
+
+/** Whether the accounts of the seed are in use, as far as the start can tell people. */
+export async function hasTestUsers(database: Database): Promise<boolean> {
+  const emails = seededUsers.map(({ email }) => email)
+  const found = await database
+    .query()
+    .selectFrom('users')
+    .where('email', 'in', emails)
+    .where('deleted_at', 'is', null)
+    .select('id')
+    .execute()
+  return found.length === emails.length
+}

@@ -20,18 +20,21 @@ export interface UserDependencies {
 export function createUserService({ users, sessions, throttle, passwords, transaction, audit }: UserDependencies) {
   const notFound = () => new NotFoundError('There is no such account')
 
+  /** @throws NotFoundError when the account was deleted at this moment */
+  async function profile(actor: Actor) {
+    const found = await users.findProfile(actor.id)
+    if (!found) throw notFound()
+    return found
+  }
+
   return {
-    async profile(actor: Actor) {
-      const profile = await users.findProfile(actor.id)
-      if (!profile) throw notFound()
-      return profile
-    },
+    profile,
 
     async changeProfile(actor: Actor, changes: ProfileUpdate) {
-      if (Object.keys(changes).length === 0) return this.profile(actor)
-      const profile = await users.changeProfile(actor.id, changes)
-      if (!profile) throw notFound()
-      return profile
+      if (Object.keys(changes).length === 0) return profile(actor)
+      const changed = await users.changeProfile(actor.id, changes)
+      if (!changed) throw notFound()
+      return changed
     },
 
     /**

@@ -199,3 +199,30 @@ describe('on postgresql alone', () => {
     await expect(database.transaction(() => database.ping())).rejects.toThrow(UnavailableError)
   })
 })
+
+describe('on sqlite, while another process holds the file', () => {
+  test('writers end in 503 within one limit, however many wait, and readers pass', async () => {
+    const url = await freshDatabase('sqlite')
+    const items = createItemRepository(openQuick(url))
+    const { public_id } = await items.add({ name: 'before' })
+    const other = new DatabaseSync(url.slice('sqlite:///'.length))
+    other.exec('begin immediate')
+
+    const order: string[] = []
+    const writers = Array.from({ length: 4 }, () =>
+      outcome(items.add({ name: 'never' })).then((end) => {
+        order.push('writer')
+        return end
+      }),
+    )
+    expect((await items.find(public_id))?.name).toBe('before')
+    order.push('reader')
+    // Were they to wait one behind the other, the last would not give up before the fourth limit.
+    const ends = await Promise.race([Promise.all(writers), sleep(3500, 'late')])
+    expect(ends).toEqual(Array(4).fill(expect.any(UnavailableError)))
+    expect(order[0]).toBe('reader')
+    other.exec('rollback')
+    other.close()
+    expect((await items.add({ name: 'after' })).name).toBe('after')
+  })
+})

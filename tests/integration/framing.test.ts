@@ -79,3 +79,26 @@ test('a client that hangs up early does no harm', async () => {
   await once(socket, 'close')
   expect((await api.get('/health')).status).toBe(200)
 })
+
+test('bytes that follow a whole request do not take the place of its answer', async () => {
+  const { access_token } = await api.account()
+  const body = '{"name": "Made and answered"}'
+  const create = [
+    'POST /api/v1/items HTTP/1.1',
+    'Host: x',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ]
+  const reply = await send(request(...create, `Authorization: Bearer ${access_token}`) + body + 'GARBAGE\r\n\r\n')
+  expect(reply.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 201'])
+})
+
+test('a client that goes away in the middle of its body is no fault of the server', async () => {
+  const socket = connect(Number(new URL(api.address).port), '127.0.0.1')
+  socket.write(request(...post, 'Content-Length: 100', 'X-Request-Id: left-early') + '{')
+  await once(socket, 'ready')
+  socket.destroy()
+  await once(socket, 'close')
+  expect((await api.get('/health')).status).toBe(200)
+  expect(api.log.filter(({ level }) => level === 'error')).toEqual([])
+})

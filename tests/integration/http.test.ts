@@ -70,7 +70,7 @@ describe('a fault of the client', () => {
     expect(body).toMatchObject({
       code: 'validation_error',
       errors: [
-        { field: 'refresh_token', message: 'is required' },
+        { field: 'refresh_token', message: 'must be a string' },
         { field: 'canary', message: 'is not a known field' },
       ],
     })

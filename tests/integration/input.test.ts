@@ -182,3 +182,29 @@ onEachDatabase((kind) => {
     expect(body.code).toBe('invalid_json')
   })
 })
+
+describe('what no schema asks for', () => {
+  const api = useApi('sqlite')
+
+  test.for(['/health?a=1&a=2', '/health?a[]=1', `/api/v1/items/00000000-0000-4000-8000-000000000000?x[]=1`])(
+    'is refused in a query: %s',
+    async (path) => {
+      const { status, body } = await api.get(path)
+      expect(status).toBe(400)
+      expect(body.errors).toEqual([{ field: expect.any(String), message: 'must be given once' }])
+    },
+  )
+
+  test('is refused in a body where none is asked for', async () => {
+    const { access_token: token } = await api.account()
+    for (const stray of [{ x: 1 }, [1], 'text']) {
+      expect((await api.post('/api/v1/auth/logout-all', JSON.stringify(stray), { token })).status).toBe(400)
+    }
+    expect((await api.post('/api/v1/auth/logout-all', {}, { token })).status).toBe(200)
+  })
+
+  test('is not echoed at length', async () => {
+    const { text } = await api.post(logout, { ['x'.repeat(900_000)]: 1 })
+    expect(text.length).toBeLessThan(1000)
+  })
+})

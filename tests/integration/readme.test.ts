@@ -10,9 +10,9 @@ const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
 const project = useProject()
 
 /** Changes a file of the copy as the README says, failing if the place is not there. */
-function edit(file: string, before: string, after: string): void {
+function edit(file: string, before: RegExp, after: string): void {
   const text = readFileSync(project.path(file), 'utf8')
-  expect(text).toContain(before)
+  expect(text).toMatch(before)
   writeFileSync(project.path(file), text.replace(before, after))
 }
 
@@ -21,20 +21,15 @@ const importOf = (name: string, file: string) => `import { ${name} } from './${f
 beforeAll(() => {
   for (const [, file, code] of readme.matchAll(/```ts (src\S+)\n(.*?)```/gs)) writeFileSync(project.path(file!), code!)
 
-  edit('src/models/index.ts', 'import { Item }', `${importOf('Note', 'note.model.ts')}import { Item }`)
-  edit('src/models/index.ts', '[User, Session, Item, Throttle]', '[User, Session, Item, Throttle, Note]')
-  edit(
-    'src/controllers/index.ts',
-    'import { userController }',
-    `${importOf('noteController', 'note.controller.ts')}import { userController }`,
-  )
-  edit('src/controllers/index.ts', 'userController,', 'userController, noteController,')
-  const [, line] = /among the services:\n\n```ts\n(.*?)```/s.exec(readme)!
-  edit('src/wiring.ts', '    items: createItemService({ items }),', `    items: createItemService({ items }),\n${line}`)
-  const imports =
-    importOf('createNoteRepository', 'repositories/note.repository.ts') +
-    importOf('createNoteService', 'services/note.service.ts')
-  edit('src/wiring.ts', 'import { createUserService }', `${imports}import { createUserService }`)
+  edit('src/models/index.ts', /^/, importOf('Note', 'note.model.ts'))
+  edit('src/models/index.ts', /(models = \[.*)\]/, '$1, Note]')
+  edit('src/controllers/index.ts', /^/, importOf('noteController', 'note.controller.ts'))
+  edit('src/controllers/index.ts', /(healthController,?\n?)\]/, 'healthController, noteController]')
+  const [, repository, service] = /In `src\/wiring.ts`.*?```ts\n(.*?)```.*?```ts\n(.*?)```/s.exec(readme)!
+  edit('src/wiring.ts', /^/, importOf('createNoteRepository', 'repositories/note.repository.ts'))
+  edit('src/wiring.ts', /^/, importOf('createNoteService', 'services/note.service.ts'))
+  edit('src/wiring.ts', /(?=  const users = )/, `  ${repository}`)
+  edit('src/wiring.ts', /(?=    items: )/, `    ${service}`)
 })
 
 test('the resource that the README adds compiles, is migrated and works', async () => {

@@ -112,7 +112,7 @@ describe('a start that cannot work ends with exit code 1 and a plain word', () =
 
   test('in production with pending migrations, and migrates nothing', async () => {
     const output = await failed({ ...environment, NODE_ENV: 'production' })
-    expect(output).toMatch(/^.*migration.*pending.*npm run db:upgrade.*\n$/)
+    expect(output).toMatch(/^Pending migrations: \d+\..*npm run db:upgrade.*\n$/)
     const database = new DatabaseSync(project.path('app.db'), { readOnly: true })
     expect(database.prepare('select name from sqlite_master').all()).toEqual([])
     database.close()

@@ -21,6 +21,21 @@ onEachDatabase((kind) => {
     expect((await login(email, password, '203.0.113.2')).status).toBe(200)
   })
 
+  test('right passwords at the same moment are not taken for failures', async () => {
+    const { email, password } = await api.account()
+    const replies = await Promise.all(Array.from({ length: 20 }, () => login(email, password, '203.0.113.5')))
+    expect(statuses(replies)).toEqual(Array<number>(20).fill(200))
+  })
+
+  // ASVS 15.3.4
+  test('what a trusted proxy passes on is not taken for an address when it is none', async () => {
+    const { email, password } = await api.account()
+    const { status, body } = await login(email, password, `a b <script> ${'x'.repeat(100)}`)
+    expect(status).toBe(200)
+    const sessions = await api.get('/api/v1/auth/sessions', { token: body.data.access_token })
+    expect(sessions.body.data[0].ip).toBe('127.0.0.1')
+  })
+
   test('the wait doubles, up to fifteen minutes', async () => {
     const waits: number[] = []
     for (let attempt = 1; attempt <= 13; attempt++) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createApp } from '../../src/app.ts'
 import type { Actor } from '../../src/core/actor.ts'
 import { UnauthorizedError } from '../../src/core/errors.ts'
-import { authenticated, can, open, optional, verified } from '../../src/core/guards.ts'
+import { authenticated, can, open, optional, verified, requireGuards } from '../../src/core/guards.ts'
 import { createLogger } from '../../src/core/logging.ts'
 import { handleError } from '../../src/core/responses.ts'
 import { openDatabase } from '../../src/db/database.ts'
@@ -20,7 +20,7 @@ const actors: Record<string, Pick<Actor, 'role' | 'is_verified'>> = {
 
 const app = fastify()
 app.setErrorHandler(handleError)
-app.decorateRequest('actor')
+requireGuards(app)
 app.decorate('authenticate', async (token) => {
   const actor = actors[token]
   if (!actor) throw new UnauthorizedError('invalid_token', 'The access token is not valid')
@@ -28,7 +28,7 @@ app.decorate('authenticate', async (token) => {
 })
 const guards = { open, optional, authenticated, verified, moderation: can('items:delete') }
 for (const [name, guard] of Object.entries(guards))
-  app.post(`/${name}`, { onRequest: guard }, async ({ actor }) => ({ who: actor?.public_id ?? 'a stranger' }))
+  app.post(`/${name}`, { onRequest: guard }, async ({ caller }) => ({ who: caller?.public_id ?? 'a stranger' }))
 
 const ask = (path: string, authorization?: string) =>
   app.inject({ method: 'POST', url: path, headers: authorization === undefined ? {} : { authorization } })

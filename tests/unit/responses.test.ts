@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import fastify, { errorCodes, type FastifyError } from 'fastify'
 import { describe, expect, test } from 'vitest'
 import {
-  AppError,
+  type AppError,
   ConflictError,
   ForbiddenError,
   MethodNotAllowedError,

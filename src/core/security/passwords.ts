@@ -69,7 +69,7 @@ export function createPasswords(config: Config): Passwords {
 
 let common: Promise<Set<string>> | undefined
 
-/** Some 50 000 passwords from published leaks, read on first use. */
+/** Some 49 000 passwords from published leaks, read on first use. */
 function commonPasswords(): Promise<Set<string>> {
   return (common ??= import('@zxcvbn-ts/language-common').then(
     ({ dictionary }) => new Set<string>(dictionary['passwords-common']),
