@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** What tests with a database need: a PostgreSQL for all of them, and time on a busy machine. */
@@ -5,8 +6,8 @@ const withDatabases = { globalSetup: 'tests/support/global-setup.ts', testTimeou
 
 export default defineConfig({
   test: {
-    // All cores: the tests mostly wait for databases.
-    maxWorkers: '100%',
+    // One more than most machines have cores: the tests often wait for databases and processes.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
       { test: { name: 'integration', include: ['tests/integration/**/*.test.ts'], ...withDatabases } },

@@ -1,12 +1,16 @@
 import { createApp } from './app.ts'
 import { UnavailableError } from './core/errors.ts'
 import { createLogger } from './core/logging.ts'
+import { repeat } from './core/repeat.ts'
 import { configOrExit, exitWith, reasonOf } from './core/start.ts'
 import { endOnSignals } from './core/stop.ts'
 import { openDatabase } from './db/database.ts'
 import { prepareDatabase, UnpreparedError } from './db/prepare.ts'
 import { seededPassword, seededUsers } from './db/seed.ts'
 import { createServices } from './wiring.ts'
+
+/** Milliseconds. */
+const hour = 60 * 60 * 1000
 
 const config = configOrExit()
 const log = await createLogger(config)
@@ -20,9 +24,12 @@ try {
   throw error
 }
 
-const app = await createApp(config, createServices(config, database, log), log)
+const services = createServices(config, database, log)
+const app = await createApp(config, services, log)
 app.addHook('onClose', () => database.close())
 endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
+
+repeat(services.purge, hour, log)
 
 const address = await app
   .listen({ host: config.HOST, port: config.PORT })

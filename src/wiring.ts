@@ -12,6 +12,7 @@ import { createUserRepository } from './repositories/user.repository.ts'
 import { createAuthService } from './services/auth.service.ts'
 import { createHealthService } from './services/health.service.ts'
 import { createItemService } from './services/item.service.ts'
+import { createPurge } from './services/purge.service.ts'
 import { createSessionService } from './services/session.service.ts'
 import { createThrottleService } from './services/throttle.service.ts'
 import { createUserService } from './services/user.service.ts'
@@ -28,8 +29,9 @@ export function createServices(config: Config, database: Database, log: Logger) 
   const { transaction } = database
 
   const audit = createAudit(log)
+  const throttles = createThrottleRepository(database)
   const throttle = createThrottleService({
-    throttles: createThrottleRepository(database),
+    throttles,
     policy: { free: config.LOGIN_MAX_FAILURES, wait: 15, longestWait: 15 * 60 },
     enabled: config.RATE_LIMIT_ENABLED,
     audit,
@@ -59,5 +61,6 @@ export function createServices(config: Config, database: Database, log: Logger) 
     users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
     items: createItemService({ items }),
     health: createHealthService(database),
+    purge: createPurge({ sessions, throttles }),
   }
 }

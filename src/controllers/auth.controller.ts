@@ -1,9 +1,9 @@
 import { clientOf } from '../core/client.ts'
 import { authenticated, open } from '../core/guards.ts'
 import { created, success } from '../core/responses.ts'
+import type { App } from '../core/validation.ts'
 import { listSessions, login, logout, logoutAll, refresh, register, revokeSession } from '../schemas/auth.schema.ts'
 import type { Services } from '../wiring.ts'
-import type { App } from '../core/validation.ts'
 
 export function authController(app: App, { auth, sessions }: Services) {
   const path = '/api/v1/auth'

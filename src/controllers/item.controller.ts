@@ -1,8 +1,8 @@
 import { authenticated, optional } from '../core/guards.ts'
 import { created, success } from '../core/responses.ts'
+import type { App } from '../core/validation.ts'
 import { createItem, deleteItem, getItem, listItems, searchItems, updateItem } from '../schemas/item.schema.ts'
 import type { Services } from '../wiring.ts'
-import type { App } from '../core/validation.ts'
 
 export function itemController(app: App, { items }: Services) {
   const path = '/api/v1/items'

@@ -1,8 +1,8 @@
 import { authenticated } from '../core/guards.ts'
 import { success } from '../core/responses.ts'
+import type { App } from '../core/validation.ts'
 import { changePassword, deactivate, getProfile, updateProfile } from '../schemas/user.schema.ts'
 import type { Services } from '../wiring.ts'
-import type { App } from '../core/validation.ts'
 
 export function userController(app: App, { users }: Services) {
   const path = '/api/v1/users/me'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import type { Config } from './config.ts'
 import { addressOf } from './client.ts'
+import type { Config } from './config.ts'
 import { pathOf } from './responses.ts'
 
 /** Characters of a path that are logged: enough for every route, too few for filling a disk. */

@@ -1,5 +1,5 @@
-import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { STATUS_CODES } from 'node:http'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import type { z } from 'zod'
 import type { ErrorCode } from './errors.ts'
 import { guardErrors, isGuard, open, optional, type Guard } from './guards.ts'

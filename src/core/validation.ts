@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import fastJson from 'fast-json-stringify'
 import type {
   FastifyBaseLogger,
   FastifyInstance,
@@ -6,7 +7,6 @@ import type {
   FastifySerializerCompiler,
   FastifyTypeProvider,
 } from 'fastify'
-import fastJson from 'fast-json-stringify'
 import { z } from 'zod'
 import { ValidationError, type FieldError } from './errors.ts'
 

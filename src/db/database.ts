@@ -64,6 +64,7 @@ export function openDatabase(config: DatabaseConfig): Database {
   }
 }
 
+/** The database of a URL, below everything that is the same on both. */
 export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: DatabaseConfig): Engine {
   return DATABASE_URL.startsWith('sqlite:')
     ? sqliteEngine(DATABASE_URL, DATABASE_TIMEOUT_SECONDS)

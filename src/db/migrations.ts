@@ -7,6 +7,7 @@ import type { Engine } from './engine.ts'
 
 export const migrationTable = 'migrations'
 
+/** Where the migrations of a database are. */
 export const migrationsFolder = (kind: Engine['kind']): string => join(projectRoot, 'migrations', kind)
 
 /**

@@ -12,8 +12,8 @@ import { Migrator } from '@mikro-orm/migrations'
 import { CompiledQuery, sql, type ControlledTransaction, type Kysely } from 'kysely'
 import { models, type Tables } from '../models/index.ts'
 import { openEngine, type Database } from './database.ts'
-import { PostgreSqlDriver, SqliteDriver } from './drivers.ts'
 import type { Engine } from './engine.ts'
+import { PostgreSqlDriver, SqliteDriver } from './migration-drivers.ts'
 import { migrationsFolder, migrationTable } from './migrations.ts'
 
 const engines = ['sqlite', 'postgresql'] as const

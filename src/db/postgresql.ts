@@ -1,7 +1,7 @@
 import { PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import type { Engine } from './engine.ts'
 import { UnavailableError } from '../core/errors.ts'
+import type { Engine } from './engine.ts'
 import { explain } from './errors.ts'
 
 const { builtins } = pg.types

@@ -18,6 +18,7 @@ interface SessionOrigin {
 
 export type SessionRepository = ReturnType<typeof createSessionRepository>
 
+/** The sessions: one row for each sign-in, and for its whole family of refresh tokens. */
 export function createSessionRepository({ query, clock }: Database) {
   const isLive = ({ and, eb }: ExpressionBuilder<Tables, 'sessions'>) =>
     and([eb('revoked_at', 'is', null), eb('expires_at', '>', clock()), eb('idle_expires_at', '>', clock())])
@@ -28,6 +29,7 @@ export function createSessionRepository({ query, clock }: Database) {
     query().updateTable('sessions').set({ revoked_at: clock(), revoke_reason: reason }).where(isLive)
 
   return {
+    /** Opens a session, at generation 0. */
     add: (userId: number, { ip, user_agent }: SessionOrigin, { lifetime, idle }: SessionLimits) =>
       query()
         .insertInto('sessions')
@@ -109,6 +111,7 @@ export function createSessionRepository({ query, clock }: Database) {
         .where('gen', '>=', gen)
         .execute(),
 
+    /** The live sessions of an account, newest first. */
     list: (userId: number, limit: number) =>
       live()
         .where('user_id', '=', userId)
@@ -127,6 +130,7 @@ export function createSessionRepository({ query, clock }: Database) {
     findEnding: (publicId: string) =>
       query().selectFrom('sessions').where('public_id', '=', publicId).select(['revoke_reason']).executeTakeFirst(),
 
+    /** Ends a session of this account. Gives false when it has no such live one. */
     async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {
       const revoked = await revoking(reason)
         .where('user_id', '=', userId)
@@ -144,6 +148,20 @@ export function createSessionRepository({ query, clock }: Database) {
         .returning('id')
         .execute()
       return revoked.length
+    },
+
+    /** Deletes sessions that ended more than `days` ago, at most `limit`. Gives how many. */
+    async purge(days: number, limit: number): Promise<number> {
+      const before = clock(-days * 24 * 60 * 60)
+      const ended = query()
+        .selectFrom('sessions')
+        .where(({ eb, or }) =>
+          or([eb('revoked_at', '<', before), eb('expires_at', '<', before), eb('idle_expires_at', '<', before)]),
+        )
+        .select('id')
+        .limit(limit)
+      const { numDeletedRows } = await query().deleteFrom('sessions').where('id', 'in', ended).executeTakeFirst()
+      return Number(numDeletedRows)
     },
   }
 }

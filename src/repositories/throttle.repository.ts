@@ -12,6 +12,7 @@ export interface ThrottlePolicy {
 
 export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
 
+/** Counts of attempts, in the database, so that all servers count together. */
 export function createThrottleRepository({ query, clock }: Database) {
   return {
     /**
@@ -59,6 +60,18 @@ export function createThrottleRepository({ query, clock }: Database) {
       return throttle?.blocked_until
     },
 
+    /** Begins the count anew. */
     forget: (key: string) => query().deleteFrom('throttles').where('key', '=', key).execute(),
+
+    /** Deletes counts that nobody touched for `days`, at most `limit`. Gives how many. */
+    async purge(days: number, limit: number): Promise<number> {
+      const old = query()
+        .selectFrom('throttles')
+        .where('updated_at', '<', clock(-days * 24 * 60 * 60))
+        .select('id')
+        .limit(limit)
+      const { numDeletedRows } = await query().deleteFrom('throttles').where('id', 'in', old).executeTakeFirst()
+      return Number(numDeletedRows)
+    },
   }
 }

@@ -10,6 +10,7 @@ type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_nam
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
+/** The accounts: reads and changes see live ones alone. */
 export function createUserRepository({ query, clock }: Database) {
   const profile = [
     'public_id',
@@ -27,6 +28,7 @@ export function createUserRepository({ query, clock }: Database) {
   const changing = (id: number) => query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
 
   return {
+    /** What an account may see of itself. */
     findProfile: (id: number) => live().where('id', '=', id).select(profile).executeTakeFirst(),
 
     /** What a sign-in is checked against. */
@@ -40,12 +42,14 @@ export function createUserRepository({ query, clock }: Database) {
     findTokenOwner: (id: number) =>
       live().where('id', '=', id).where('is_active', '=', true).select(['public_id', 'role']).executeTakeFirst(),
 
+    /** What a password change is checked against. */
     findPassword: (id: number) => live().where('id', '=', id).select(['email', 'password_hash']).executeTakeFirst(),
 
     /** @throws ConflictError when a live account has the e-mail: the unique index decides, whoever came first */
     add: (user: NewUser) =>
       query().insertInto('users').values(user).returning(['id', 'public_id', 'role']).executeTakeFirstOrThrow(),
 
+    /** Gives the profile as it is then; undefined when there is no such account. */
     changeProfile: (id: number, changes: ProfileChanges) =>
       changing(id)
         .set({ ...changes, updated_at: clock() })
@@ -77,6 +81,7 @@ export function createUserRepository({ query, clock }: Database) {
       return changed !== undefined
     },
 
+    /** Shuts an account; its sessions are the caller's to end. */
     deactivate: (id: number) => changing(id).set({ is_active: false, updated_at: clock() }).execute(),
   }
 }

@@ -38,6 +38,7 @@ interface SignIn {
   session: SessionStart
 }
 
+/** Registering, signing in and out, and refreshing. */
 export function createAuthService(needs: AuthDependencies) {
   const { users, sessions, throttle, passwords, accessTokens, refreshTokens, sessionLimits, transaction, audit } = needs
 

@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts'
 /** Milliseconds: less than a probe usually waits. */
 const patience = 2000
 
+/** What the readiness probe asks. */
 export function createHealthService({ ping }: Pick<Database, 'ping'>) {
   return {
     /** @throws UnavailableError when the database does not answer in time */

@@ -1,8 +1,8 @@
+import type { Actor, Identity } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
-import type { Actor, Identity } from '../core/actor.ts'
 
 /** More live sessions than a person has; the list needs a bound. */
 const listed = 100
@@ -13,6 +13,7 @@ export interface SessionDependencies {
   audit: Audit
 }
 
+/** The sessions of those who are signed in. */
 export function createSessionService({ sessions, accessTokens, audit }: SessionDependencies) {
   return {
     /**
@@ -29,18 +30,20 @@ export function createSessionService({ sessions, accessTokens, audit }: SessionD
       return identity
     },
 
+    /** The actor's own live sessions, newest first; `current` marks the one of this request. */
     async list(actor: Actor) {
       const rows = await sessions.list(actor.id, listed)
       return rows.map((session) => ({ ...session, current: session.public_id === actor.session_id }))
     },
 
+    /** Ends a session of the actor's own. @throws NotFoundError also for another's: whether it exists is private */
     async revoke(actor: Actor, publicId: string) {
       if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked')))
         throw new NotFoundError('There is no such session')
       audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked', ...actor.client })
     },
 
-    /** Gives how many sessions ended. */
+    /** Ends all of the actor's sessions, this one included. Gives how many there were. */
     async revokeAll(actor: Actor): Promise<number> {
       const count = await sessions.revokeAll(actor.id, 'logout_all')
       audit('session.revoked', { user: actor.public_id, sessions: count, reason: 'logout_all', ...actor.client })

@@ -1,3 +1,4 @@
+import type { Actor } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
 import type { Passwords } from '../core/security/passwords.ts'
@@ -6,7 +7,6 @@ import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
 import type { PasswordChange, ProfileUpdate } from '../schemas/user.schema.ts'
 import type { Throttle } from './throttle.service.ts'
-import type { Actor } from '../core/actor.ts'
 
 export interface UserDependencies {
   users: UserRepository
@@ -17,6 +17,7 @@ export interface UserDependencies {
   audit: Audit
 }
 
+/** What people do with their own account. */
 export function createUserService({ users, sessions, throttle, passwords, transaction, audit }: UserDependencies) {
   const notFound = () => new NotFoundError('There is no such account')
 
@@ -30,6 +31,7 @@ export function createUserService({ users, sessions, throttle, passwords, transa
   return {
     profile,
 
+    /** Changes the fields given. @throws NotFoundError */
     async changeProfile(actor: Actor, changes: ProfileUpdate) {
       if (Object.keys(changes).length === 0) return profile(actor)
       const changed = await users.changeProfile(actor.id, changes)

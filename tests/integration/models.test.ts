@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { itemStatuses, revokeReasons, roles } from '../../src/models/enums.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
+import { itemStatuses, revokeReasons, roles } from '../../src/models/enums.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { settings } from '../support/settings.ts'
 

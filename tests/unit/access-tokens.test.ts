@@ -1,7 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { createAccessTokens } from '../../src/core/security/access-tokens.ts'
 import type { UnauthorizedError } from '../../src/core/errors.ts'
+import { createAccessTokens } from '../../src/core/security/access-tokens.ts'
 import { settings } from '../support/settings.ts'
 
 const secret = 'the first secret of 32 bytes or more'

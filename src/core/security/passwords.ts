@@ -26,6 +26,7 @@ export interface Passwords {
   check(field: string, password: string, email: string): Promise<void>
 }
 
+/** Passwords under the parameters and rules of the configuration; hashing runs beside the event loop, a few at a time. */
 export function createPasswords(config: Config): Passwords {
   const options = {
     memoryCost: config.ARGON2_MEMORY_COST,

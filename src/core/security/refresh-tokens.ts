@@ -8,6 +8,7 @@ interface RefreshClaims {
 }
 
 export interface RefreshTokens {
+  /** The same claims give the same token. */
   sign(claims: RefreshClaims): string
   /** Gives undefined for a token that is not ours, whatever is wrong with it. */
   verify(token: string): RefreshClaims | undefined

@@ -1,3 +1,4 @@
+import { PostgreSqlConnection, PostgreSqlPlatform, PostgreSqlSchemaHelper } from '@mikro-orm/postgresql'
 import {
   AbstractSqlDriver,
   BaseSqliteConnection,
@@ -7,7 +8,6 @@ import {
   type Configuration,
   type TableDifference,
 } from '@mikro-orm/sql'
-import { PostgreSqlConnection, PostgreSqlPlatform, PostgreSqlSchemaHelper } from '@mikro-orm/postgresql'
 
 // MikroORM's drivers, put right where they write migrations that fail on tables with generated columns.
 
