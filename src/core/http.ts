@@ -108,14 +108,15 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
     for (const name of [method].flat()) route.methods.add(name)
     routes.set(url, route)
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // The router takes `/items/` for an item with an empty id, and any OPTIONS for one of CORS, which has been answered.
+    if (!request.is404 && request.method !== 'OPTIONS' && !/.\/$/.test(pathOf(request))) return undefined
     const path = decodedPath(request)
-    // The router takes `/items/` for an item with an empty id.
-    if (!request.is404 && !/.\/$/.test(pathOf(request))) return
-    const methods = [...routes.values()]
-      .filter(({ pattern }) => pattern.test(path))
-      .flatMap((route) => [...route.methods])
-    throw methods.length > 0 ? new MethodNotAllowedError([...new Set(methods)].toSorted()) : new NotFoundError()
+    const matching = [...routes.values()].filter(({ pattern }) => pattern.test(path))
+    const methods = [...new Set(matching.flatMap((route) => [...route.methods]))].toSorted()
+    if (methods.length === 0) throw new NotFoundError()
+    if (request.method !== 'OPTIONS') throw new MethodNotAllowedError(methods)
+    return reply.code(204).header('allow', methods.join(', ')).send()
   })
 }
 

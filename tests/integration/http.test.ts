@@ -240,3 +240,24 @@ describe('pages of other origins', () => {
     expect(headers.get('access-control-allow-origin')).toBeNull()
   })
 })
+
+describe('OPTIONS', () => {
+  test('tells the methods of a known path', async () => {
+    const { status, headers } = await api.request('OPTIONS', items)
+    expect(status).toBe(204)
+    expect(headers.get('allow')).toBe('GET, HEAD, POST')
+  })
+
+  test('of an unknown path is 404', async () => {
+    expect((await api.request('OPTIONS', '/nope')).status).toBe(404)
+  })
+
+  test('from an origin that is not on the list gets no word of CORS', async () => {
+    for (const foreign of ['null', 'https://app.example.com.evil.example', 'http://app.example.com']) {
+      const { headers } = await api.request('OPTIONS', items, {
+        headers: { origin: foreign, 'access-control-request-method': 'PATCH' },
+      })
+      expect([...headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([])
+    }
+  })
+})
