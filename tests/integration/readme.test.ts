@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { projectRoot } from '../../src/core/config.ts'
@@ -19,7 +19,9 @@ function edit(file: string, before: RegExp, after: string): void {
 const importOf = (name: string, file: string) => `import { ${name} } from './${file}'\n`
 
 beforeAll(() => {
-  for (const [, file, code] of readme.matchAll(/```ts (src\S+)\n(.*?)```/gs)) writeFileSync(project.path(file!), code!)
+  cpSync(join(projectRoot, 'tests/support'), project.path('tests/support'), { recursive: true })
+  mkdirSync(project.path('tests/integration'))
+  for (const [, file, code] of readme.matchAll(/```ts (\S+\.ts)\n(.*?)```/gs)) writeFileSync(project.path(file!), code!)
 
   edit('src/models/index.ts', /^/, importOf('Note', 'note.model.ts'))
   edit('src/models/index.ts', /(models = \[.*)\]/, '$1, Note]')
