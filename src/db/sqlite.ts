@@ -35,17 +35,6 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
 
 function openFile(path: string): SqliteDatabase {
   const database = openOrExplain(path)
-  // From here on the driver below waits for other processes: SQLite's own waiting would block the event loop.
-  // FULL: a commit that was answered survives a power cut; WAL alone would lose the last ones.
-  database.exec(`
-    pragma busy_timeout = ${openingWait};
-    pragma journal_mode = wal;
-    pragma synchronous = full;
-    pragma foreign_keys = on;
-    pragma trusted_schema = off;
-    pragma busy_timeout = 0;
-  `)
-  database.function('fold', { deterministic: true }, fold)
   const statements = new Map<string, ReturnType<typeof prepare>>()
   return {
     prepare(text) {
@@ -62,7 +51,19 @@ function openFile(path: string): SqliteDatabase {
 
 function openOrExplain(path: string): DatabaseSync {
   try {
-    return new DatabaseSync(path)
+    const database = new DatabaseSync(path)
+    // FULL: a commit that was answered survives a power cut; WAL alone would lose the last ones.
+    // In the end no waiting: the driver below waits for other processes, without blocking the event loop.
+    database.exec(`
+      pragma busy_timeout = ${openingWait};
+      pragma journal_mode = wal;
+      pragma synchronous = full;
+      pragma foreign_keys = on;
+      pragma trusted_schema = off;
+      pragma busy_timeout = 0;
+    `)
+    database.function('fold', { deterministic: true }, fold)
+    return database
   } catch (error) {
     throw explain(error)
   }
@@ -176,7 +177,9 @@ class Driver extends SqliteDriver {
   }
 
   override async rollbackTransaction(connection: DatabaseConnection) {
-    await super.rollbackTransaction(connection)
     this.#inTransaction = false
+    // After a full disk, say, SQLite has rolled back by itself, and would complain that there is nothing
+    // left to: that complaint must not hide the cause.
+    await super.rollbackTransaction(connection).catch(() => {})
   }
 }
