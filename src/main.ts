@@ -40,7 +40,7 @@ if (config.NODE_ENV !== 'production') {
   console.log(`
   ${config.APP_NAME} is running.
 
-  API         ${address}/api/v1
+  API         ${address}/api/v1/items
   Docs        ${config.DOCS_ENABLED ? `${address}/api/docs/swagger` : 'off (DOCS_ENABLED)'}
   Health      ${address}/health
 ${hasTestUsers ? `\n  Test users  ${accounts}\n  Password    ${seededPassword}\n` : ''}

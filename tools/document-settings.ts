@@ -1,9 +1,10 @@
-// Writes `.env.example` and docs/configuration.md from the one table of settings in core/config.ts.
+// Writes `.env.example` and docs/configuration.md from the one table of settings in core/settings.ts.
 // With --check it writes nothing and fails when they are out of step.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { projectRoot, sampleSecret, settings } from '../src/core/config.ts'
+import { projectRoot } from '../src/core/config.ts'
+import { sampleSecret, settings } from '../src/core/settings.ts'
 
 interface Setting {
   name: string
@@ -31,7 +32,7 @@ function read(name: string, schema: z.ZodType): Setting {
 const all = Object.entries(settings).map(([name, schema]) => read(name, schema))
 
 const envExample = [
-  '# Every setting; those in comments show their default. Written by "npm run docs:settings" from src/core/config.ts.',
+  '# Every setting; those in comments show their default. Written by "npm run docs:settings" from src/core/settings.ts.',
   '# "npm start" copies this file to .env on the first start and puts random secrets in.',
   '',
   ...all.flatMap(({ name, description, fallback }) => {
@@ -47,7 +48,7 @@ const configurationPage = [
   'Settings are environment variables. A file `.env` in the project is read beneath them: the real environment wins, and an',
   'empty variable counts as not set. They are validated once, at start; a missing or bad one stops the start with its name and',
   'what is wrong with it, all faults at once, and never a value. This page and `.env.example` are written by',
-  '`npm run docs:settings` from the one table in `src/core/config.ts`.',
+  '`npm run docs:settings` from the one table in `src/core/settings.ts`.',
   '',
   '| variable | default | meaning |',
   '|---|---|---|',
@@ -63,7 +64,7 @@ for (const [file, content] of Object.entries(files)) {
   const path = join(projectRoot, file)
   if (!process.argv.includes('--check')) writeFileSync(path, content)
   else if (readFileSync(path, 'utf8') !== content) {
-    console.error(`${file} is out of step with src/core/config.ts: run "npm run docs:settings"`)
+    console.error(`${file} is out of step with src/core/settings.ts: run "npm run docs:settings"`)
     process.exitCode = 1
   }
 }

@@ -1,158 +1,13 @@
-import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { settings } from './settings.ts'
 
 /** The project's folder: `.env`, a relative SQLite file and `migrations/` are looked for here. */
 export const projectRoot = join(import.meta.dirname, '../..')
 
-/** What the secrets hold in `.env.example`; nothing starts with it. */
-export const sampleSecret = 'change-me'
-
-const text = z.string()
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true')
-const list = text.transform((value) =>
-  value
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter(Boolean),
-)
-
-/** A whole number from `min` to `max`. */
-const integer = (min: number, max: number) =>
-  text
-    .regex(/^\d{1,10}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be from ${min} to ${max}`)
-
-const notSample = (value: string) => !value.toLowerCase().includes(sampleSecret)
-const secret = text
-  .refine(notSample, 'is the sample value: make one of your own, for example with "openssl rand -base64 48"')
-  .refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes')
-  // It must fit into the list of previous ones some day.
-  .refine((value) => !value.includes(','), 'must not contain a comma')
-const previousSecrets = list.pipe(z.array(secret))
-
-const fernetKey = text.regex(/^[\w-]{43}=?$/, 'must be Fernet keys: 32 bytes each, in URL-safe base64')
-
-const databaseUrl = text
-  .refine((value) => value.startsWith('sqlite:///') || URL.canParse(value), 'is not a URL')
-  .regex(
-    /^(sqlite:\/\/\/.+|postgres(ql)?:\/\/.+)$/,
-    'must be sqlite:///file.db, sqlite:////absolute/file.db, sqlite:///:memory: or postgresql://user:password@host:5432/name',
-  )
-
-const origin = text.refine(
-  (value) => value === '*' || (URL.canParse(value) && new URL(value).origin === value),
-  'must be origins such as https://app.example.com, separated by commas',
-)
-
-const network = text.refine((value) => {
-  const [address = '', bits, ...rest] = value.split('/')
-  const most = { 4: 32, 6: 128 }[isIP(address)]
-  return (
-    most !== undefined && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
-  )
-}, 'must be addresses such as 10.0.0.1 or networks such as 10.0.0.0/8, separated by commas')
-
-/**
- * Every setting: its form, its default and what it does. `.env.example` and docs/configuration.md
- * are written from this one table.
- */
-export const settings = {
-  NODE_ENV: z
-    .enum(['development', 'test', 'production'], 'must be development, test or production')
-    .default('development')
-    .describe('`production` refuses weak settings, writes no file, seeds nothing and migrates only when told.'),
-  APP_NAME: text
-    .max(60)
-    .default('TypeScript Backend Template')
-    .describe('The name in the API document and in tokens (`iss`).'),
-  HOST: text.default('127.0.0.1').describe('The address to listen on. A container sets `0.0.0.0`.'),
-  PORT: integer(0, 65_535).default(5000).describe('The port to listen on; 0 takes any free one.'),
-  TRUST_PROXY: list
-    .pipe(z.array(network))
-    .default([])
-    .describe('Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` is believed, separated by commas.'),
-
-  DATABASE_URL: databaseUrl
-    .default('sqlite:///app.db')
-    .describe(
-      'The database: `sqlite:///app.db` (relative to the project), `sqlite:////absolute/app.db`, `sqlite:///:memory:`, or `postgresql://user:password@host:5432/name?sslmode=verify-full`.',
-    ),
-  MIGRATION_DATABASE_URL: databaseUrl
-    .optional()
-    .describe(
-      'The same database under a role that may change its schema. Without it, migrations run as `DATABASE_URL`.',
-    ),
-  DATABASE_POOL_SIZE: integer(1, 1000)
-    .default(10)
-    .describe('Connections to PostgreSQL that one process holds at most.'),
-  DATABASE_TIMEOUT_SECONDS: integer(1, 600)
-    .default(10)
-    .describe('How long a statement, a lock or a free connection may take before the request ends in 503.'),
-
-  SECRET_KEY: secret.describe('Signs refresh tokens. At least 32 bytes.'),
-  SECRET_KEY_PREVIOUS: previousSecrets
-    .default([])
-    .describe('Earlier `SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
-  JWT_SECRET_KEY: secret.describe('Signs access tokens. At least 32 bytes, not the same as `SECRET_KEY`.'),
-  JWT_SECRET_KEY_PREVIOUS: previousSecrets
-    .default([])
-    .describe('Earlier `JWT_SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
-  ENCRYPTION_KEY: text
-    .refine(notSample, 'is the sample value: a Fernet key is 32 random bytes in URL-safe base64')
-    .transform((value) => value.split(',').map((key) => key.trim()))
-    .pipe(z.array(fernetKey))
-    .describe(
-      'Fernet keys for encrypted columns, newest first, separated by commas. Checked at start; no column is encrypted yet.',
-    ),
-
-  JWT_ALGORITHM: z
-    .enum(['HS256', 'HS384', 'HS512'], 'must be HS256, HS384 or HS512')
-    .default('HS256')
-    .describe('The one algorithm that signs and verifies access tokens.'),
-  JWT_ACCESS_TOKEN_EXPIRE_MINUTES: integer(1, 1440).default(15).describe('The life of an access token.'),
-  JWT_REFRESH_TOKEN_EXPIRE_DAYS: integer(1, 3650)
-    .default(30)
-    .describe('The life of a session, counted from sign-in; refreshing does not extend it.'),
-  SESSION_IDLE_DAYS: integer(1, 3650).default(14).describe('A session ends when it was not refreshed for this long.'),
-  REFRESH_REUSE_LEEWAY_SECONDS: integer(0, 60)
-    .default(10)
-    .describe('Within this time an old refresh token gets the same successor again (a second tab, a lost answer).'),
-
-  PASSWORD_MIN_LENGTH: integer(8, 128).default(8).describe('The shortest password, in characters; never under 8.'),
-  ARGON2_TIME_COST: integer(2, 100)
-    .default(2)
-    .describe('Argon2id passes. Raised, it takes effect at each next sign-in.'),
-  ARGON2_MEMORY_COST: integer(19_456, 4_194_304).default(65_536).describe('Argon2id memory, in KiB.'),
-  ARGON2_PARALLELISM: integer(1, 64).default(2).describe('Argon2id lanes.'),
-
-  RATE_LIMIT_ENABLED: flag
-    .default(true)
-    .describe('`false` turns the throttling of sign-ins off, for load runs and tests.'),
-  LOGIN_MAX_FAILURES: integer(1, 1000)
-    .default(5)
-    .describe(
-      'Failed sign-ins on one account from one address before the next must wait: 15 seconds, doubling to 15 minutes.',
-    ),
-
-  CORS_ORIGINS: list
-    .pipe(z.array(origin))
-    .default([])
-    .describe('Origins whose pages may call the API, separated by commas. None by default.'),
-  CORS_CREDENTIALS: flag.default(false).describe('Lets those pages send cookies; not needed for Bearer tokens.'),
-  LOG_LEVEL: z
-    .enum(
-      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
-      'must be fatal, error, warn, info, debug, trace or silent',
-    )
-    .default('info')
-    .describe('The least severe log line that is written.'),
-  DOCS_ENABLED: flag.optional().describe('Serves the API document and Swagger UI. By default on, in production off.'),
-  SHUTDOWN_TIMEOUT_SECONDS: integer(1, 600)
-    .default(10)
-    .describe('How long a stopping server waits for running requests.'),
-}
+const schema = z.object(settings)
+type Settings = z.output<typeof schema>
+export type Config = Readonly<Omit<Settings, 'DOCS_ENABLED'> & { DOCS_ENABLED: boolean }>
 
 /** Rules that concern several settings, or production alone. Gives pairs of name and fault. */
 function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, string]> {
@@ -168,10 +23,6 @@ function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, 
   if (config.DATABASE_URL === 'sqlite:///:memory:')
     yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
 }
-
-const schema = z.object(settings)
-type Settings = z.output<typeof schema>
-export type Config = Readonly<Omit<Settings, 'DOCS_ENABLED'> & { DOCS_ENABLED: boolean }>
 
 /** The environment cannot be used as it is. The message lists every fault by name, and no value. */
 export class ConfigError extends Error {

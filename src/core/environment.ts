@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { projectRoot, sampleSecret } from './config.ts'
+import { projectRoot } from './config.ts'
+import { sampleSecret } from './settings.ts'
 
 const envFile = join(projectRoot, '.env')
 const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']

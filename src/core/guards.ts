@@ -62,7 +62,7 @@ export const optional = guard(['unauthorized'], async (request) => {
 
 /** For those who are signed in. */
 export const authenticated = guard(['unauthorized'], async (request) => {
-  // RFC 9110 §11.4: any number of spaces, and then one token: whatever follows it makes the whole a bad one.
+  // RFC 9110 §11.4: one space or more, then one token; with something behind it the whole is a bad one.
   const token = /^Bearer(?: +(.*))?$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined)
     throw new UnauthorizedError('unauthorized', 'Sign in, and send the access token as a Bearer token')

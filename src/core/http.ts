@@ -24,9 +24,15 @@ export function requestId({ headers }: IncomingMessage): string {
 export const identify = (request: FastifyRequest, reply: FastifyReply) =>
   reply.headers(securityHeaders).header('x-request-id', request.id)
 
+/** The latest answer on each connection, for `handleClientError`. */
+const answers = new WeakMap<object, ServerResponse>()
+
 /** Puts the request id and the security headers on every answer. */
 export function identifyRequests(app: FastifyInstance): void {
-  app.addHook('onRequest', async (request, reply) => void identify(request, reply))
+  app.addHook('onRequest', async (request, reply) => {
+    identify(request, reply)
+    answers.set(request.raw.socket, reply.raw)
+  })
 }
 
 /**
@@ -135,10 +141,9 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket, 
     return
   }
   // Bytes that follow a whole request must not take the place of its answer.
-  // oxlint-disable-next-line no-underscore-dangle -- Node tells it nowhere else
-  const pending = (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage
-  if (pending?.req.complete) {
-    pending.once('finish', () => socket.end())
+  const answer = answers.get(socket)
+  if (answer?.req.complete && !answer.writableFinished) {
+    answer.once('finish', () => socket.end())
     return
   }
   const fault =

@@ -41,6 +41,7 @@ export async function createLogger(
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: withoutDetails },
       // Whole objects and lists under such a name, at the depths where they occur.
       redact: credentials.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
       hooks: {
@@ -50,6 +51,12 @@ export async function createLogger(
     },
     destination ?? (await standardOutput(config)),
   )
+}
+
+/** What went wrong and where. A driver's error also quotes the row at fault (PostgreSQL's "detail"), which is nobody's business. */
+function withoutDetails(error: Error) {
+  const { type, message, stack, code } = pino.stdSerializers.err(error) as Record<string, unknown>
+  return { type, code, message, stack }
 }
 
 async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<DestinationStream> {

@@ -71,7 +71,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     }))
   }
 
-  const operationOf = ({ method, url, schema = {}, onRequest }: DocumentedRoute) => {
+  const operationOf = ({ method, schema = {}, onRequest }: DocumentedRoute) => {
     const guard = guardOf(onRequest)
     return {
       operationId: schema.operationId,
@@ -87,7 +87,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
         },
       }),
       responses: {
-        ...successesOf(schema, `${String(method)} ${url}`),
+        ...successesOf(schema),
         ...Object.fromEntries(
           errorsOf(method, schema, guard).map((status) => [
             status,
@@ -98,12 +98,12 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     }
   }
 
-  const successesOf = ({ response }: FastifySchema, route: string) =>
+  const successesOf = ({ response }: FastifySchema) =>
     Object.fromEntries(
       Object.entries(response as Record<string, z.ZodType>).map(([status, schema]) => [
         status,
         {
-          description: STATUS_CODES[status] ?? route,
+          description: STATUS_CODES[status],
           headers: {
             'X-Request-Id': { $ref: '#/components/headers/RequestId' },
             ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }),

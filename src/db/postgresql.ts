@@ -45,6 +45,7 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
         options: pool.options,
       },
     }),
+    exists: () => true,
     clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
     migrationLock: `select pg_advisory_xact_lock(4711, 1)`,

@@ -15,7 +15,7 @@ export class UnpreparedError extends Error {
  * Makes the database ready to serve. In development it is migrated, and seeded when empty. In
  * production it is only looked at: it is migrated when told, by `npm run db:upgrade`.
  * @returns whether the test users of the seed are there
- * @throws UnpreparedError in production, when migrations are pending
+ * @throws UnpreparedError in production, when there is no database or migrations are pending
  */
 export async function prepareDatabase(database: Database, config: Config, log: Logger): Promise<boolean> {
   if (config.NODE_ENV === 'production') {
@@ -34,6 +34,7 @@ export async function prepareDatabase(database: Database, config: Config, log: L
 
 /** A database that is away may come back while we serve; readiness tells until then. */
 async function requireMigrated(database: Database, log: Logger): Promise<void> {
+  if (!database.engine.exists()) throw new UnpreparedError('There is no database yet. Run "npm run db:upgrade" first')
   try {
     const { pending } = await migrationStatus(database)
     if (pending.length > 0)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,6 +27,7 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
   return {
     kind: 'sqlite',
     dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, timeoutSeconds),
+    exists: () => path === ':memory:' || existsSync(path),
     clock: (seconds = 0) => sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
     fold: (text) => sql`fold(${text})`,
     // BEGIN IMMEDIATE has taken the lock already.

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { useApi, type Reply } from '../support/api.ts'
 import { onEachDatabase } from '../support/databases.ts'
+import { idOf, rowOf } from '../support/sessions.ts'
 
 interface Tokens {
   access_token: string
@@ -24,14 +25,6 @@ onEachDatabase((kind) => {
   }
   /** An authenticated request, which also confirms the generation of the token. */
   const profile = ({ access_token }: Tokens) => api.get('/api/v1/users/me', { token: access_token })
-  const idOf = ({ refresh_token }: Tokens) => refresh_token.split('.')[2]!
-  const rowOf = (tokens: Tokens) =>
-    api.database
-      .query()
-      .selectFrom('sessions')
-      .selectAll()
-      .where('public_id', '=', idOf(tokens))
-      .executeTakeFirstOrThrow()
   const change = (tokens: Tokens, column: 'rotated_at' | 'expires_at' | 'idle_expires_at', seconds: number) =>
     api.database
       .query()
@@ -43,7 +36,7 @@ onEachDatabase((kind) => {
 
   /** What became of a session: why it ended, how many of these tokens still do anything, how often theft was noted. */
   async function fateOf(...known: Tokens[]) {
-    const { revoke_reason: reason } = await rowOf(known[0]!)
+    const { revoke_reason: reason } = await rowOf(api, known[0]!)
     const replies = await Promise.all(known.flatMap((tokens) => [profile(tokens), use(tokens)]))
     const events = api.log.filter(
       ({ event, session }) => event === 'session.refresh_reuse' && session === idOf(known[0]!),
@@ -63,15 +56,15 @@ onEachDatabase((kind) => {
       expect(reply.body.data.refresh_token).not.toBe(first.refresh_token)
       expect((await profile(reply.body.data)).status).toBe(200)
       await refresh(reply.body.data)
-      expect(await rowOf(first)).toMatchObject({ gen: 2, confirmed_gen: 1, revoked_at: null })
+      expect(await rowOf(api, first)).toMatchObject({ gen: 2, confirmed_gen: 1, revoked_at: null })
     })
 
     test('moves the idle limit and not the absolute one', async () => {
       const first = await api.account()
       await change(first, 'idle_expires_at', 60)
-      const before = await rowOf(first)
+      const before = await rowOf(api, first)
       await refresh(first)
-      const after = await rowOf(first)
+      const after = await rowOf(api, first)
       expect(after.expires_at).toBe(before.expires_at)
       expect(Date.parse(after.idle_expires_at)).toBeGreaterThan(Date.parse(before.idle_expires_at) + 60_000)
     })
@@ -80,7 +73,7 @@ onEachDatabase((kind) => {
       const first = await api.account()
       const raised = first.refresh_token.replace('.0.', '.1.')
       expect((await use({ ...first, refresh_token: raised })).body.code).toBe('invalid_token')
-      expect(await rowOf(first)).toMatchObject({ gen: 0, revoked_at: null })
+      expect(await rowOf(api, first)).toMatchObject({ gen: 0, revoked_at: null })
     })
 
     test.for(['expires_at', 'idle_expires_at'] as const)(
@@ -90,7 +83,7 @@ onEachDatabase((kind) => {
         await change(tokens, limit, -1)
         expect((await use(tokens)).status).toBe(401)
         expect((await profile(tokens)).status).toBe(401)
-        expect(await rowOf(tokens)).toMatchObject({ gen: 0, revoked_at: null })
+        expect(await rowOf(api, tokens)).toMatchObject({ gen: 0, revoked_at: null })
       },
     )
 
@@ -113,7 +106,7 @@ onEachDatabase((kind) => {
       const second = await refresh(first)
       await profile(second)
       expect((await refresh(first)).refresh_token).toBe(second.refresh_token)
-      expect(await rowOf(first)).toMatchObject({ gen: 1, revoked_at: null })
+      expect(await rowOf(api, first)).toMatchObject({ gen: 1, revoked_at: null })
     })
 
     test('six hours later gets the same successor, if that one was never used: its answer was lost', async () => {
@@ -130,7 +123,7 @@ onEachDatabase((kind) => {
       const first = await api.account()
       const all = await Promise.all(Array.from({ length: count }, () => refresh(first)))
       expect(new Set(all.map(({ refresh_token }) => refresh_token)).size).toBe(1)
-      expect(await rowOf(first)).toMatchObject({ gen: 1, revoked_at: null })
+      expect(await rowOf(api, first)).toMatchObject({ gen: 1, revoked_at: null })
       expect((await profile(all.at(-1)!)).status).toBe(200)
     })
   })
@@ -220,7 +213,7 @@ onEachDatabase((kind) => {
           expect((await profile(tokens)).status).toBe(401)
           expect((await use(tokens)).status).toBe(401)
         }
-        expect((await rowOf(first)).revoke_reason).toBe(path.replace('-', '_'))
+        expect((await rowOf(api, first)).revoke_reason).toBe(path.replace('-', '_'))
       }
     })
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { useApi } from '../support/api.ts'
 import { onEachDatabase } from '../support/databases.ts'
+import { idOf, rowOf } from '../support/sessions.ts'
 
 interface Tokens {
   access_token: string
@@ -18,14 +19,6 @@ onEachDatabase((kind) => {
   const logout = (refresh_token: unknown) => api.post(`${path}/logout`, { refresh_token })
   const list = async ({ access_token }: Tokens) =>
     (await api.get(`${path}/sessions`, { token: access_token })).body.data as Record<string, string>[]
-  const idOf = ({ refresh_token }: Tokens) => refresh_token.split('.')[2]!
-  const rowOf = (tokens: Tokens) =>
-    api.database
-      .query()
-      .selectFrom('sessions')
-      .selectAll()
-      .where('public_id', '=', idOf(tokens))
-      .executeTakeFirstOrThrow()
   const revocations = (tokens: Tokens) =>
     api.log.filter(({ event, session }) => event === 'session.revoked' && session === idOf(tokens))
 
@@ -46,7 +39,7 @@ onEachDatabase((kind) => {
       expect([status, body.data]).toEqual([200, { message: expect.any(String) }])
       expect(await answers(account)).toEqual(dead)
       expect(await answers(elsewhere)).toEqual(alive)
-      expect(await rowOf(account)).toMatchObject({ revoke_reason: 'logout', revoked_at: expect.any(String) })
+      expect(await rowOf(api, account)).toMatchObject({ revoke_reason: 'logout', revoked_at: expect.any(String) })
     })
 
     test('works with a token that was rotated away', async () => {
@@ -59,9 +52,9 @@ onEachDatabase((kind) => {
     test('succeeds with a dead token, which changes nothing and is no second event', async () => {
       const account = await api.account()
       await logout(account.refresh_token)
-      const { revoked_at } = await rowOf(account)
+      const { revoked_at } = await rowOf(api, account)
       expect((await logout(account.refresh_token)).status).toBe(200)
-      expect((await rowOf(account)).revoked_at).toBe(revoked_at)
+      expect((await rowOf(api, account)).revoked_at).toBe(revoked_at)
       expect(revocations(account)).toHaveLength(1)
     })
 
@@ -90,9 +83,9 @@ onEachDatabase((kind) => {
       expect([status, body.data.tokens_revoked]).toEqual([200, 3])
       for (const tokens of [account, ...others]) {
         expect(await answers(tokens)).toEqual(dead)
-        expect((await rowOf(tokens)).revoke_reason).toBe('logout_all')
+        expect((await rowOf(api, tokens)).revoke_reason).toBe('logout_all')
       }
-      expect((await rowOf(ended)).revoke_reason).toBe('logout')
+      expect((await rowOf(api, ended)).revoke_reason).toBe('logout')
       expect(await answers(stranger)).toEqual(alive)
     })
 
@@ -169,7 +162,7 @@ onEachDatabase((kind) => {
       expect((await end(idOf(lost), account)).status).toBe(200)
       expect(await answers(lost)).toEqual(dead)
       expect(await answers(account)).toEqual(alive)
-      expect((await rowOf(lost)).revoke_reason).toBe('revoked')
+      expect((await rowOf(api, lost)).revoke_reason).toBe('revoked')
       expect(revocations(lost)).toHaveLength(1)
     })
 
@@ -186,7 +179,7 @@ onEachDatabase((kind) => {
       for (const id of [idOf(other), idOf(ended), '00000000-0000-4000-8000-000000000000'])
         expect((await end(id, account)).body).toMatchObject({ code: 'not_found', message: 'There is no such session' })
       expect(await answers(other)).toEqual(alive)
-      expect((await rowOf(ended)).revoke_reason).toBe('logout')
+      expect((await rowOf(api, ended)).revoke_reason).toBe('logout')
     })
 
     test('refuses an id that is no UUID', async () => {

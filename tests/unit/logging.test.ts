@@ -114,3 +114,13 @@ describe('a credential is never written', () => {
     expect(lines()[0]!['msg']).toBe('see https://example.com:8080/a@b and mail ada@example.com about version r1.2')
   })
 })
+
+test('an error keeps its stack and its code, and loses the row that a driver quotes', () => {
+  const detail = 'Failing row contains (1, ada@example.com).'
+  const error = Object.assign(new Error('violates check constraint'), { code: '23514', detail })
+  log.error({ err: error }, 'request failed')
+  const [line] = lines()
+  expect(line!['err']).toMatchObject({ type: 'Error', code: '23514', message: 'violates check constraint' })
+  expect(line!['err']).toHaveProperty('stack', expect.stringContaining('logging.test.ts'))
+  expect(written).not.toContain('ada@example.com')
+})
