@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import fastify, { LogController, type FastifyBaseLogger, type FastifyHttpOptions } from 'fastify'
 import { docsController } from './controllers/docs.controller.ts'
 import { controllers } from './controllers/index.ts'
+import { auditRefusals } from './core/audit.ts'
 import type { Config } from './core/config.ts'
 import { drainOnClose } from './core/drain.ts'
 import { requireGuards } from './core/guards.ts'
@@ -19,6 +20,7 @@ import {
 } from './core/http.ts'
 import { logRequests } from './core/logging.ts'
 import { collectRoutes } from './core/openapi.ts'
+import { limitRates } from './core/rate-limits.ts'
 import { handleError } from './core/responses.ts'
 import {
   refuseStrayInput,
@@ -47,11 +49,13 @@ export async function createApp(config: Config, services: Services, log: Fastify
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
+  auditRefusals(app, services.audit)
   logRequests(app)
 
   // Which routes there are, and who may ask them.
   app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
   requireGuards(app)
+  limitRates(app, config)
   const routes = collectRoutes(app)
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME, routes)
@@ -92,7 +96,7 @@ const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({
     decide(null, CORS_ORIGINS.includes('*') ? '*' : origin !== undefined && CORS_ORIGINS.includes(origin) && origin),
   credentials: CORS_CREDENTIALS,
   methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-  exposedHeaders: ['x-request-id', 'location', 'retry-after'],
+  exposedHeaders: ['x-request-id', 'location', 'retry-after', 'ratelimit', 'ratelimit-policy'],
   strictPreflight: false,
   maxAge: 600,
 })

@@ -1,13 +1,18 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import type { Config } from './core/config.ts'
+import { newSecret, secrets } from './core/environment.ts'
 import { UnavailableError } from './core/errors.ts'
+import { createLogger } from './core/logging.ts'
+import { createEncryption } from './core/security/encryption.ts'
 import { createPasswords } from './core/security/passwords.ts'
 import { configOrExit, exitWith, reasonOf } from './core/start.ts'
 import { version } from './core/version.ts'
 import { openDatabase, type Database } from './db/database.ts'
 import { migrationStatus } from './db/migrations.ts'
+import { reencrypt } from './db/reencrypt.ts'
 import { seed } from './db/seed.ts'
+import { createServices } from './wiring.ts'
 
 /** Loaded by the commands that need it: it brings the ORM along. */
 const migrator = () => import('./db/migrator.ts')
@@ -28,6 +33,11 @@ async function withDatabase(work: (database: Database, config: Config) => Promis
   } finally {
     await database.close()
   }
+}
+
+async function requireMigrated(database: Database): Promise<void> {
+  const { pending } = await migrationStatus(database)
+  if (pending.length > 0) throw new Error('The database is not migrated: run "npm run db:upgrade" first')
 }
 
 const tell = (names: string[], done: string, nothing: string) =>
@@ -93,11 +103,50 @@ db.command('seed')
     withDatabase(async (database, config) => {
       if (config.NODE_ENV === 'production')
         exitWith('Seeds are for development: their passwords are known to everybody.')
-      const { pending } = await migrationStatus(database)
-      if (pending.length > 0) throw new Error('The database is not migrated: run "npm run db:upgrade" first')
+      await requireMigrated(database)
       console.log(
         (await seed(database, createPasswords(config))) ? 'Seeded.' : 'The database is not empty: nothing was changed.',
       )
+    }),
+  )
+
+const keys = app.command('keys').description('the secrets')
+
+keys
+  .command('generate')
+  .description('print new random secrets; docs/security.md says how to change over to them')
+  .action(() => {
+    for (const name of secrets) console.log(`${name}=${newSecret(name)}`)
+  })
+
+keys
+  .command('rotate')
+  .description(
+    'encrypt what is still under an earlier ENCRYPTION_KEY again, under the first; exit code 1 when a value is under none',
+  )
+  .action(() =>
+    withDatabase(async (database, { ENCRYPTION_KEY }) => {
+      await requireMigrated(database)
+      const columns = await reencrypt(database, createEncryption(ENCRYPTION_KEY))
+      for (const { column, renewed, current, unreadable } of columns) {
+        console.log(`${column}: ${renewed} encrypted again, ${current} already current`)
+        if (unreadable === 0) continue
+        console.error(`${column}: ${unreadable} under none of the keys, left as they are`)
+        process.exitCode = 1
+      }
+    }),
+  )
+
+app
+  .command('sessions')
+  .description('the sessions')
+  .command('purge')
+  .description('delete sessions that ended a month ago, forgotten attempts, and audit events past their time')
+  .action(() =>
+    withDatabase(async (database, config) => {
+      await requireMigrated(database)
+      const { purge } = createServices(config, database, await createLogger(config))
+      for (const [table, count] of Object.entries(await purge.run())) console.log(`${table}: ${count} deleted`)
     }),
   )
 

@@ -9,8 +9,8 @@ import { prepareDatabase, UnpreparedError } from './db/prepare.ts'
 import { seededPassword, seededUsers } from './db/seed.ts'
 import { createServices } from './wiring.ts'
 
-/** Milliseconds. */
-const hour = 60 * 60 * 1000
+/** Milliseconds from one look for something to purge to the next. */
+const purgeInterval = 5 * 60 * 1000
 
 const config = configOrExit()
 const log = await createLogger(config)
@@ -29,7 +29,7 @@ const app = await createApp(config, services, log)
 app.addHook('onClose', () => database.close())
 endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
 
-repeat(services.purge, hour, log)
+repeat(services.purge.runIfDue, purgeInterval, log)
 
 const address = await app
   .listen({ host: config.HOST, port: config.PORT })

@@ -1,18 +1,19 @@
 import type { Logger } from 'pino'
-import { createAudit } from './core/audit.ts'
 import type { Config } from './core/config.ts'
 import { createAccessTokens } from './core/security/access-tokens.ts'
 import { createPasswords } from './core/security/passwords.ts'
 import { createRefreshTokens } from './core/security/refresh-tokens.ts'
 import type { Database } from './db/database.ts'
+import { createAuditRepository } from './repositories/audit.repository.ts'
 import { createItemRepository } from './repositories/item.repository.ts'
 import { createSessionRepository } from './repositories/session.repository.ts'
 import { createThrottleRepository } from './repositories/throttle.repository.ts'
 import { createUserRepository } from './repositories/user.repository.ts'
+import { createAudit } from './services/audit.service.ts'
 import { createAuthService } from './services/auth.service.ts'
 import { createHealthService } from './services/health.service.ts'
 import { createItemService } from './services/item.service.ts'
-import { createPurge } from './services/purge.service.ts'
+import { createPurgeService } from './services/purge.service.ts'
 import { createSessionService } from './services/session.service.ts'
 import { createThrottleService } from './services/throttle.service.ts'
 import { createUserService } from './services/user.service.ts'
@@ -26,13 +27,18 @@ export function createServices(config: Config, database: Database, log: Logger) 
   const items = createItemRepository(database)
   const users = createUserRepository(database)
   const sessions = createSessionRepository(database)
-  const { transaction } = database
-
-  const audit = createAudit(log)
   const throttles = createThrottleRepository(database)
+  const events = createAuditRepository(database)
+  const { transaction, afterCommit } = database
+
+  const audit = createAudit({ events, afterCommit, retention: config.AUDIT_RETENTION_DAYS, log })
   const throttle = createThrottleService({
     throttles,
-    policy: { free: config.LOGIN_MAX_FAILURES, wait: 15, longestWait: 15 * 60 },
+    limits: {
+      accountFailures: config.LOGIN_MAX_FAILURES,
+      addressFailures: config.ADDRESS_MAX_FAILURES,
+      registrations: config.REGISTER_MAX_PER_HOUR,
+    },
     enabled: config.RATE_LIMIT_ENABLED,
     audit,
   })
@@ -57,10 +63,11 @@ export function createServices(config: Config, database: Database, log: Logger) 
       transaction,
       audit,
     }),
-    sessions: createSessionService({ sessions, accessTokens, audit }),
+    sessions: createSessionService({ sessions, accessTokens, transaction, audit }),
     users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
     items: createItemService({ items }),
     health: createHealthService(database),
-    purge: createPurge({ sessions, throttles }),
+    purge: createPurgeService({ sessions, throttles, events }),
+    audit,
   }
 }

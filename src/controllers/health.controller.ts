@@ -12,13 +12,16 @@ export function healthController(app: App, services: Services) {
     draining = true
   })
 
-  app.get('/health', { schema: health, onRequest: open }, async () =>
+  // Probes come often, and from few addresses.
+  const config = { rateLimit: false as const }
+
+  app.get('/health', { schema: health, onRequest: open, config }, async () =>
     success({ status: 'healthy' as const, version, uptime_seconds: Math.round(process.uptime()) }),
   )
 
-  app.get('/health/live', { schema: live, onRequest: open }, async () => success({ status: 'live' as const }))
+  app.get('/health/live', { schema: live, onRequest: open, config }, async () => success({ status: 'live' as const }))
 
-  app.get('/health/ready', { schema: ready, onRequest: open }, async () => {
+  app.get('/health/ready', { schema: ready, onRequest: open, config }, async () => {
     if (draining) throw new UnavailableError('The server is stopping')
     await services.health.ready()
     return success({ status: 'ready' as const })

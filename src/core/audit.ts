@@ -1,23 +1,52 @@
-import type { Logger } from 'pino'
+import type { FastifyInstance } from 'fastify'
+import type { Client } from './actor.ts'
+import { clientOf } from './client.ts'
 
 /** What a security log is asked about. */
-type AuditEvent =
+type SecurityEvent =
   | 'account.registered'
   | 'account.deactivated'
-  | 'login.succeeded'
-  | 'login.failed'
   | 'attempt.throttled'
+  | 'authorization.refused'
+  | 'login.failed'
+  | 'login.succeeded'
   | 'password.changed'
   | 'password.refused'
   | 'session.refresh_refused'
   | 'session.refresh_reuse'
   | 'session.revoked'
 
-/** Public ids, reasons, and where from: no credential, no e-mail. */
-export type Audit = (event: AuditEvent, details: Record<string, string | number | boolean | null | undefined>) => void
+/** Public ids, reasons and numbers: no credential, no e-mail. */
+interface SecurityDetails {
+  /** The public id of the account. */
+  user?: string | undefined
+  /** The public id of the session. */
+  session?: string | undefined
+  reason?: string | undefined
+  /** How many sessions it ended. */
+  sessions?: number
+}
 
-/** Writes each security event as one structured line, marked `channel: "audit"`, whatever the log level. */
-export function createAudit(log: Logger): Audit {
-  const channel = log.child({ channel: 'audit' }, { level: 'info' })
-  return (event, details) => channel.info({ event, ...details }, event)
+/**
+ * Records what happened, as a line and as a row. In a transaction it is recorded if that commits, and only then.
+ * @param lineOnly for what repeats itself a thousandfold: the log rotates, the table would grow
+ */
+export type Audit = (
+  event: SecurityEvent,
+  client: Client,
+  details?: SecurityDetails,
+  lineOnly?: boolean,
+) => Promise<void>
+
+/** Records each request that was refused because of who asked. */
+export function auditRefusals(app: FastifyInstance, audit: Audit): void {
+  app.addHook('onSend', async (request, reply) => {
+    if (reply.statusCode !== 403) return
+    const recorded = audit('authorization.refused', clientOf(request), {
+      user: request.caller?.public_id,
+      session: request.caller?.session_id,
+    })
+    // A refusal that cannot be recorded is still a refusal.
+    await recorded.catch((error: unknown) => request.log.error({ err: error }, 'audit failed'))
+  })
 }

@@ -6,7 +6,7 @@ import { projectRoot } from './config.ts'
 import { sampleSecret } from './settings.ts'
 
 const envFile = join(projectRoot, '.env')
-const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
+export const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
 
 /**
  * Collects the settings: the real environment, and beneath it the file `.env`.
@@ -50,7 +50,7 @@ function createEnvFile(): NodeJS.Dict<string> | undefined {
   return readEnvFile()
 }
 
-/** A Fernet key is exactly 32 bytes in padded URL-safe base64; the other secrets are 48 random bytes. */
-function newSecret(name: string): string {
+/** A new random secret. A Fernet key is exactly 32 bytes in padded URL-safe base64; the other secrets are 48 random bytes. */
+export function newSecret(name: string): string {
   return name === 'ENCRYPTION_KEY' ? `${randomBytes(32).toString('base64url')}=` : randomBytes(48).toString('base64url')
 }

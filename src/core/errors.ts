@@ -79,12 +79,19 @@ export class MethodNotAllowedError extends AppError {
   }
 }
 
-/** Too many attempts; the next is heard after `retryAfter` seconds. */
+/** So many requests, in a window of seconds. */
+export interface RateLimitPolicy {
+  name: string
+  quota: number
+  window: number
+}
+
+/** Too many requests; the next is heard after `retryAfter` seconds. */
 export class TooManyRequestsError extends AppError {
   readonly retryAfter: number
-  readonly policy: { name: string; quota: number }
-  constructor(retryAfter: number, policy: { name: string; quota: number }) {
-    super('too_many_requests', 'Too many attempts: try again later')
+  readonly policy: RateLimitPolicy
+  constructor(retryAfter: number, policy: RateLimitPolicy) {
+    super('too_many_requests', 'Too many requests: try again later')
     this.retryAfter = retryAfter
     this.policy = policy
   }

@@ -31,7 +31,7 @@ interface DocumentInfo {
 type Json = Record<string, unknown>
 
 /** The routes that the document tells of, as they were registered. */
-export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest'>
+export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest' | 'config'>
 
 /** Collects the routes with a schema, as they are registered from now on. */
 export function collectRoutes(app: FastifyInstance): DocumentedRoute[] {
@@ -71,7 +71,8 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     }))
   }
 
-  const operationOf = ({ method, schema = {}, onRequest }: DocumentedRoute) => {
+  const operationOf = (route: DocumentedRoute) => {
+    const { schema = {}, onRequest } = route
     const guard = guardOf(onRequest)
     return {
       operationId: schema.operationId,
@@ -87,18 +88,15 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
         },
       }),
       responses: {
-        ...successesOf(schema),
+        ...successesOf(schema, isLimited(route)),
         ...Object.fromEntries(
-          errorsOf(method, schema, guard).map((status) => [
-            status,
-            { $ref: `#/components/responses/${errorName(status)}` },
-          ]),
+          errorsOf(route).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
         ),
       },
     }
   }
 
-  const successesOf = ({ response }: FastifySchema) =>
+  const successesOf = ({ response }: FastifySchema, limited: boolean) =>
     Object.fromEntries(
       Object.entries(response as Record<string, z.ZodType>).map(([status, schema]) => [
         status,
@@ -106,6 +104,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
           description: STATUS_CODES[status],
           headers: {
             'X-Request-Id': { $ref: '#/components/headers/RequestId' },
+            ...(limited && rateLimitHeaders),
             ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }),
           },
           content: { 'application/json': { schema: schemaOf(schema, 'output') } },
@@ -120,6 +119,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     headers: {
       'X-Request-Id': { $ref: '#/components/headers/RequestId' },
       ...(status === 401 && { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } }),
+      ...(status === 429 && rateLimitHeaders),
       ...([429, 503].includes(status) && { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }),
     },
     content: {
@@ -133,7 +133,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
   for (const route of routes) {
     const path = (paths[route.url.replaceAll(/:(\w+)/g, '{$1}')] ??= {})
     path[String(route.method).toLowerCase()] = operationOf(route)
-    for (const status of errorsOf(route.method, route.schema ?? {}, guardOf(route.onRequest))) statuses.add(status)
+    for (const status of errorsOf(route)) statuses.add(status)
   }
 
   return {
@@ -150,6 +150,15 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
         RequestId: { description: 'The id of this request, also in the log.', schema: { type: 'string' } },
         Location: { description: 'The address of what was made.', schema: { type: 'string', format: 'uri-reference' } },
         WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
+        RateLimit: {
+          description:
+            'Requests left, and seconds until there are all of them again (draft-ietf-httpapi-ratelimit-headers).',
+          schema: { type: 'string', examples: ['"default";r=599;t=60'] },
+        },
+        RateLimitPolicy: {
+          description: 'So many requests in so many seconds.',
+          schema: { type: 'string', examples: ['"default";q=600;w=60'] },
+        },
         RetryAfter: { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
       },
       responses: Object.fromEntries(
@@ -165,19 +174,25 @@ const tagsOf = (routes: DocumentedRoute[]) => [...new Set(routes.flatMap(({ sche
 /** The guard among a route's hooks. */
 export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
-function errorsOf(
-  method: DocumentedRoute['method'],
-  { body, params, errors = [] }: FastifySchema,
-  guard: Guard | undefined,
-): number[] {
+const isLimited = ({ config }: DocumentedRoute) => config?.rateLimit !== false
+
+const rateLimitHeaders = {
+  RateLimit: { $ref: '#/components/headers/RateLimit' },
+  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
+}
+
+function errorsOf(route: DocumentedRoute): number[] {
+  const { body, params, errors = [] }: FastifySchema = route.schema ?? {}
+  const guard = guardOf(route.onRequest)
   const codes: ErrorCode[] = [
     ...errors,
     'bad_request',
     'internal_error',
     'unavailable',
     ...(guard ? guardErrors(guard) : []),
+    ...(isLimited(route) ? (['too_many_requests'] as const) : []),
     ...(params === undefined ? [] : (['not_found'] as const)),
-    ...(method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
+    ...(route.method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]
   return [...new Set(codes.map((code) => statusOf[code]))].toSorted((a, b) => a - b)
 }

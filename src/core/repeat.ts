@@ -1,15 +1,17 @@
 import type { Logger } from 'pino'
 
 /**
- * Runs a job again and again while the process lives, and does not keep it alive. A failure is logged,
- * and the next time is another chance.
+ * Runs a job now, and again and again while the process lives, without keeping it alive. A failure is
+ * logged, and the next time is another chance.
+ * @param job gives what it did, for the log, or undefined if there was nothing to do
  * @param interval milliseconds from one start to the next
  */
-export function repeat(job: () => Promise<object>, interval: number, log: Logger): void {
+export function repeat(job: () => Promise<object | undefined>, interval: number, log: Logger): void {
   const run = () =>
     job().then(
-      (result) => log.info({ job: result }, 'job done'),
+      (result) => result && log.info({ job: result }, 'job done'),
       (error: unknown) => log.error({ err: error }, 'job failed'),
     )
+  void run()
   setInterval(() => void run(), interval).unref()
 }

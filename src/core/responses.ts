@@ -1,6 +1,5 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { addressOf } from './client.ts'
 import {
   AppError,
   MethodNotAllowedError,
@@ -8,6 +7,7 @@ import {
   UnauthorizedError,
   UnavailableError,
   type ErrorCode,
+  type RateLimitPolicy,
 } from './errors.ts'
 
 /** The one place that says how HTTP tells an error. */
@@ -99,29 +99,25 @@ function asAppError(error: FastifyError | AppError): AppError {
   return new AppError(...(frameworkErrors[status] ?? (status < 500 ? malformed : unexpected)))
 }
 
-function logError(thrown: Error, error: AppError, request: FastifyRequest): void {
-  const { log, caller } = request
+function logError(thrown: Error, error: AppError, { log }: FastifyRequest): void {
   if (error instanceof UnavailableError) log.warn({ cause: (error.cause as Error | undefined)?.message }, error.message)
   else if (error.code === 'internal_error') log.error({ err: thrown }, 'request failed')
-  else if (error.code === 'forbidden')
-    log.info(
-      { channel: 'audit', event: 'authorization.refused', user: caller?.public_id, ip: addressOf(request) },
-      'authorization.refused',
-    )
 }
 
-/** What an error says in headers; the last ones are those of draft-ietf-httpapi-ratelimit-headers. */
+/** How much of a quota is left, as draft-ietf-httpapi-ratelimit-headers has it. `seconds`: until there is all of it again. */
+export const rateLimitHeaders = ({ name, quota, window }: RateLimitPolicy, left: number, seconds: number) => ({
+  'ratelimit-policy': `"${name}";q=${quota};w=${window}`,
+  ratelimit: `"${name}";r=${left};t=${seconds}`,
+})
+
+/** What an error says in headers. */
 function headersOf(error: AppError): Record<string, string> {
   if (error instanceof UnauthorizedError) return { 'www-authenticate': challenge(error) }
   if (error instanceof MethodNotAllowedError) return { allow: error.allowed.join(', ') }
   if (error instanceof UnavailableError) return { 'retry-after': String(error.retryAfter) }
   if (!(error instanceof TooManyRequestsError)) return {}
   const { retryAfter, policy } = error
-  return {
-    'retry-after': String(retryAfter),
-    'ratelimit-policy': `"${policy.name}";q=${policy.quota}`,
-    ratelimit: `"${policy.name}";r=0;t=${retryAfter}`,
-  }
+  return { 'retry-after': String(retryAfter), ...rateLimitHeaders(policy, 0, retryAfter) }
 }
 
 /** The form of an error depends on `Accept`; CORS may have named `Origin` already. */

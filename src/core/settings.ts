@@ -100,7 +100,7 @@ export const settings = {
     .transform((value) => value.split(',').map((key) => key.trim()))
     .pipe(z.array(fernetKey))
     .describe(
-      'Fernet keys for encrypted columns, newest first, separated by commas. Checked at start; no column is encrypted yet.',
+      'Fernet keys for encrypted columns, separated by commas: the first encrypts, all decrypt. After adding one run `npm run app -- keys rotate`.',
     ),
 
   JWT_ALGORITHM: z
@@ -125,12 +125,30 @@ export const settings = {
 
   RATE_LIMIT_ENABLED: flag
     .default(true)
-    .describe('`false` turns the throttling of sign-ins off, for load runs and tests.'),
+    .describe('`false` turns rate limits and the throttling of sign-ins off, for load runs and tests.'),
+  RATE_LIMIT_PER_MINUTE: integer(1, 1_000_000)
+    .default(600)
+    .describe('Requests that one address may make to one route in a minute. Probes are not counted.'),
+  REDIS_URL: text
+    .regex(/^rediss?:\/\/\S+$/, 'must be redis://user:password@host:6379 or rediss://…')
+    .optional()
+    .describe(
+      'A Redis in which all servers count requests together. Without one, and while it is away, each process counts for itself.',
+    ),
   LOGIN_MAX_FAILURES: integer(1, 1000)
     .default(5)
     .describe(
       'Failed sign-ins on one account from one address before the next must wait: 15 seconds, doubling to 15 minutes.',
     ),
+  ADDRESS_MAX_FAILURES: integer(1, 1_000_000)
+    .default(100)
+    .describe(
+      'Failed sign-ins, password changes and refreshes (each by itself) from one address in 15 minutes, whatever the account.',
+    ),
+  REGISTER_MAX_PER_HOUR: integer(1, 1_000_000).default(60).describe('Registrations from one address in an hour.'),
+  AUDIT_RETENTION_DAYS: integer(1, 3650)
+    .default(365)
+    .describe('How long security events are kept in the table `audit_events`.'),
 
   CORS_ORIGINS: list
     .pipe(z.array(origin))

@@ -2,7 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, sql, type Expression, type SqlBool, type Transaction } from 'kysely'
 import type { Config } from '../core/config.ts'
+import { createEncryption } from '../core/security/encryption.ts'
 import type { Tables } from '../models/index.ts'
+import { translateEncryptedColumns } from './encrypted-columns.ts'
 import type { Engine } from './engine.ts'
 import { isRetryable } from './errors.ts'
 import { postgresqlEngine } from './postgresql.ts'
@@ -21,6 +23,8 @@ export interface Database {
    * @throws UnavailableError when it failed so each time
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
+  /** Calls `tell` once the open transaction has committed, and never if it has not; at once if none is open. */
+  afterCommit(tell: () => void): void
   /** The database's own time, moved by `seconds`. */
   clock(seconds?: number | Expression<number>): Expression<string>
   /** Whether `column` contains `part`, without regard to letter case; `%` and `_` are plain letters. */
@@ -30,27 +34,42 @@ export interface Database {
   close(): Promise<void>
 }
 
-type DatabaseConfig = Pick<Config, 'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS'>
+type EngineConfig = Pick<Config, 'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS'>
+type DatabaseConfig = EngineConfig & Pick<Config, 'ENCRYPTION_KEY'>
+
+interface OpenTransaction {
+  transaction: Transaction<Tables>
+  afterCommit: (() => void)[]
+}
 
 /** Chooses the database by the URL. Nothing is connected before the first statement. */
 export function openDatabase(config: DatabaseConfig): Database {
   const engine = openEngine(config)
-  const pool = new Kysely<Tables>({ dialect: engine.dialect })
-  const open = new AsyncLocalStorage<Transaction<Tables>>()
+  const plugins = [translateEncryptedColumns(createEncryption(config.ENCRYPTION_KEY))]
+  const pool = new Kysely<Tables>({ dialect: engine.dialect, plugins })
+  const open = new AsyncLocalStorage<OpenTransaction>()
 
   return {
     engine,
-    query: () => open.getStore() ?? pool,
+    query: () => open.getStore()?.transaction ?? pool,
     async transaction(work) {
       if (open.getStore()) return work()
       for (let attempt = 1; ; attempt++) {
         try {
-          return await pool.transaction().execute((transaction) => open.run(transaction, work))
+          const afterCommit: (() => void)[] = []
+          const result = await pool.transaction().execute((transaction) => open.run({ transaction, afterCommit }, work))
+          for (const tell of afterCommit) tell()
+          return result
         } catch (error) {
           if (!isRetryable(error) || attempt === transactionAttempts) throw error
           await sleep(Math.random() * 10 * 2 ** attempt)
         }
       }
+    },
+    afterCommit(tell) {
+      const transaction = open.getStore()
+      if (transaction) transaction.afterCommit.push(tell)
+      else tell()
     },
     clock: engine.clock,
     contains(column, part) {
@@ -65,7 +84,7 @@ export function openDatabase(config: DatabaseConfig): Database {
 }
 
 /** The database of a URL, below everything that is the same on both. */
-export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: DatabaseConfig): Engine {
+export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: EngineConfig): Engine {
   return DATABASE_URL.startsWith('sqlite:')
     ? sqliteEngine(DATABASE_URL, DATABASE_TIMEOUT_SECONDS)
     : postgresqlEngine(DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS)

@@ -26,7 +26,12 @@ const sqliteDefaults: Record<string, string> = {
 }
 
 /** Booleans keep their name in SQLite's schema, by which the driver knows to read them as such. */
-function adaptToSqlite({ properties }: EntityMetadata): void {
+function adaptToSqlite({ properties, triggers }: EntityMetadata): void {
+  for (const trigger of triggers) {
+    trigger.when = trigger.when?.replaceAll('now()', sqliteDefaults['now()']!)
+    if (typeof trigger.body === 'string')
+      trigger.body = trigger.body.replace(/raise exception ('[^']+')/, 'select raise(abort, $1)')
+  }
   for (const property of Object.values(properties)) {
     property.defaultRaw &&= sqliteDefaults[property.defaultRaw] ?? property.defaultRaw
     if ((property.type as unknown) === BooleanType) property.columnTypes = ['boolean']

@@ -4,6 +4,9 @@ import type { GeneratedAlways } from 'kysely'
 /** A point in time. In a row it is what it is on the wire: ISO 8601, UTC, with milliseconds. */
 export const time = () => p.datetime(3).$type<string>()
 
+/** Text that is stored encrypted, and read and written as plain text. List its column in `encrypted.ts`. */
+export const encrypted = () => p.text().comment('encrypted')
+
 /** The integer key: small and fast in joins. It never leaves the process. */
 export const primaryKey = {
   id: p.integer().primary().autoincrement(),

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { revokeReasons } from './enums.ts'
-import { primaryKey, publicId, time, timestamps } from './mixins.ts'
+import { encrypted, primaryKey, publicId, time, timestamps } from './mixins.ts'
 import { User } from './user.model.ts'
 
 /**
@@ -23,7 +23,7 @@ export const Session = defineEntity({
     idle_expires_at: time(),
     revoked_at: time().strictNullable(),
     revoke_reason: p.enum(revokeReasons).strictNullable(),
-    ip: p.string().length(45).strictNullable(),
+    ip: encrypted().strictNullable(),
     user_agent: p.string().length(400).strictNullable(),
   },
   checks: [

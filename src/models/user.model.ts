@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { roles } from './enums.ts'
-import { primaryKey, publicId, softDelete, time, timestamps } from './mixins.ts'
+import { encrypted, primaryKey, publicId, softDelete, time, timestamps } from './mixins.ts'
 
 export const User = defineEntity({
   name: 'User',
@@ -19,7 +19,7 @@ export const User = defineEntity({
     is_verified: p.boolean().default(false),
     password_changed_at: time().defaultRaw('now()'),
     last_login: time().strictNullable(),
-    last_login_ip: p.string().length(45).strictNullable(),
+    last_login_ip: encrypted().strictNullable(),
   },
   checks: [{ name: 'users_email_lower_case', expression: 'email = lower(email)' }],
   uniques: [{ name: 'users_email_unique', properties: ['email'], where: 'deleted_at is null' }],

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/database.ts'
 
-/** Seconds. */
-export interface ThrottlePolicy {
+/** For guesses at one thing: some are free, then each must wait longer. Seconds. */
+export interface Backoff {
   /** Attempts that are made without a wait. */
   free: number
   /** The wait after those; each further attempt doubles it. */
@@ -10,21 +10,28 @@ export interface ThrottlePolicy {
   longestWait: number
 }
 
+/** For a number of attempts in a time. */
+export interface Quota {
+  quota: number
+  /** Seconds, from the first attempt. */
+  window: number
+}
+
 export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
 
-/** Counts of attempts, in the database, so that all servers count together. */
+/**
+ * Counts of attempts, in the database, so that all servers count together. An attempt is counted before it is
+ * made, in one statement: of a hundred at once exactly the allowed ones pass, whichever process they
+ * reach.
+ */
 export function createThrottleRepository({ query, clock }: Database) {
   return {
-    /**
-     * Counts an attempt before it is made, in one statement, so that of a hundred at once exactly the
-     * free ones pass, whichever process they reach.
-     * @returns false when it must wait
-     */
-    async admit(key: string, { free, wait, longestWait }: ThrottlePolicy): Promise<boolean> {
+    /** Counts an attempt that makes the next one wait. Gives false when it comes too early itself. */
+    async admit(key: string, { free, wait, longestWait }: Backoff): Promise<boolean> {
       const doublings = Math.ceil(Math.log2(longestWait / wait))
       const admitted = await query()
         .insertInto('throttles')
-        .values({ key, blocked_until: clock(free > 1 ? 0 : wait) })
+        .values({ key, until: clock(free > 1 ? 0 : wait) })
         .onConflict((conflict) =>
           conflict
             .column('key')
@@ -39,26 +46,63 @@ export function createThrottleRepository({ query, clock }: Database) {
                 .end()
               return {
                 attempts: eb(ref('throttles.attempts'), '+', 1),
-                blocked_until: clock(seconds),
+                refusals: 0,
+                until: clock(seconds),
                 updated_at: clock(),
               }
             })
-            .where('throttles.blocked_until', '<=', clock()),
+            .where('throttles.until', '<=', clock()),
         )
         .returning('key')
         .executeTakeFirst()
       return admitted !== undefined
     },
 
-    /** Until when a key is blocked. */
-    async blockedUntil(key: string): Promise<string | undefined> {
-      const throttle = await query()
-        .selectFrom('throttles')
-        .where('key', '=', key)
-        .select('blocked_until')
+    /** Counts an attempt of a quota. Gives false when it is used up. */
+    async take(key: string, { quota, window }: Quota): Promise<boolean> {
+      const taken = await query()
+        .insertInto('throttles')
+        .values({ key, until: clock(window) })
+        .onConflict((conflict) =>
+          conflict
+            .column('key')
+            .doUpdateSet(({ case: when, eb, ref }) => {
+              const over = eb('throttles.until', '<=', clock())
+              return {
+                attempts: when()
+                  .when(over)
+                  .then(1)
+                  .else(eb(ref('throttles.attempts'), '+', 1))
+                  .end(),
+                until: when().when(over).then(clock(window)).else(ref('throttles.until')).end(),
+                refusals: 0,
+                updated_at: clock(),
+              }
+            })
+            .where(({ or, eb }) => or([eb('throttles.until', '<=', clock()), eb('throttles.attempts', '<', quota)])),
+        )
+        .returning('key')
         .executeTakeFirst()
-      return throttle?.blocked_until
+      return taken !== undefined
     },
+
+    /** Counts an attempt that came too early. Gives how many did since the last one in time, and until when they do. */
+    refuse: (key: string) =>
+      query()
+        .updateTable('throttles')
+        .set(({ eb }) => ({ refusals: eb('refusals', '+', 1), updated_at: clock() }))
+        .where('key', '=', key)
+        .returning(['refusals', 'until'])
+        .executeTakeFirst(),
+
+    /** Takes one attempt back, of a quota, or with `andWait` of a guess that must not make the next one wait. */
+    giveBack: (key: string, andWait = false) =>
+      query()
+        .updateTable('throttles')
+        .set(({ eb }) => ({ attempts: eb('attempts', '-', 1), ...(andWait && { until: clock() }) }))
+        .where('key', '=', key)
+        .where('attempts', '>', 0)
+        .execute(),
 
     /** Begins the count anew. */
     forget: (key: string) => query().deleteFrom('throttles').where('key', '=', key).execute(),

@@ -67,7 +67,7 @@ export const login = {
   description: 'An unknown e-mail, a wrong password and a deactivated account get the same answer, in the same time.',
   body: credentials,
   response: { 200: success(tokenPair) },
-  errors: ['invalid_credentials' as const, 'too_many_requests' as const],
+  errors: ['invalid_credentials' as const],
 }
 
 export const refresh = {

@@ -72,7 +72,6 @@ export const changePassword = {
   description: 'Ends every other session of the account. A wrong `old_password` is 401 `invalid_credentials`.',
   body: passwordChange,
   response: { 200: success(message) },
-  errors: ['too_many_requests' as const],
 }
 
 export const deactivate = {

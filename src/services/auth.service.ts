@@ -1,5 +1,6 @@
 import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
+import { networkOf } from '../core/client.ts'
 import { ConflictError, UnauthorizedError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
 import type { Passwords } from '../core/security/passwords.ts'
@@ -33,6 +34,12 @@ interface SessionStart {
   gen: number
 }
 
+/** An account as it was when its password was verified. */
+interface CheckedUser extends TokenOwner {
+  id: number
+  password_hash: string
+}
+
 interface SignIn {
   user: TokenOwner
   session: SessionStart
@@ -56,11 +63,13 @@ export function createAuthService(needs: AuthDependencies) {
    * Opens a session for a password that was verified. Since then it may have been changed, and every
    * session ended: a new one must not slip in behind that, so the account is asked again.
    */
-  async function openSession(user: { id: number; password_hash: string }, password: string, client: Client) {
+  async function openSession(user: CheckedUser, password: string, client: Client) {
     const newHash = passwords.isOutdated(user.password_hash) ? await passwords.hash(password) : user.password_hash
     return transaction(async () => {
-      const recorded = await users.recordLogin(user.id, user.password_hash, client.ip, newHash)
-      return recorded ? sessions.add(user.id, client, sessionLimits) : undefined
+      if (!(await users.recordLogin(user.id, user.password_hash, client.ip, newHash))) return undefined
+      const session = await sessions.add(user.id, client, sessionLimits)
+      await audit('login.succeeded', client, { user: user.public_id, session: session.public_id })
+      return session
     })
   }
 
@@ -75,25 +84,44 @@ export function createAuthService(needs: AuthDependencies) {
     const session = isRight ? await openSession(user, password, client) : undefined
     if (isRight && session) return { user, session }
     if (isRight && attempts > 1) return signIn(email, password, client, attempts - 1)
-    audit('login.failed', { user: user?.public_id, ...client })
+    await audit('login.failed', client, { user: user?.public_id })
     throw new UnauthorizedError('invalid_credentials', 'The e-mail or the password is wrong')
   }
 
-  const invalidRefreshToken = () => new UnauthorizedError('invalid_token', 'The refresh token is not valid')
+  /** Tokens for the next generation; undefined when there are none, and the audit log says why. */
+  async function rotate(refreshToken: string, client: Client): Promise<TokenPair | undefined> {
+    const claims = refreshTokens.verify(refreshToken)
+    const refuse = async (event: 'session.refresh_refused' | 'session.refresh_reuse', reason?: string) => {
+      await audit(event, client, { session: claims?.sid, reason })
+      return undefined
+    }
+    if (!claims) return refuse('session.refresh_refused', 'malformed')
+    const session = await sessions.rotate(claims.sid, claims.gen, sessionLimits)
+    if (!session) {
+      const ended = await sessions.findEnding(claims.sid)
+      return refuse('session.refresh_refused', ended ? (ended.revoke_reason ?? 'expired') : 'unknown')
+    }
+    if (session.revoked_at) return refuse('session.refresh_reuse')
+    const user = await users.findTokenOwner(session.user_id)
+    if (!user) return refuse('session.refresh_refused', 'account_inactive')
+    return tokenPair(user, { public_id: claims.sid, gen: session.gen })
+  }
 
   return {
-    /** @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak */
+    /** @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak; TooManyRequestsError */
     async register({ password, ...person }: Registration, client: Client): Promise<TokenPair> {
       await passwords.check('password', password, person.email)
-      // Spares the hashing. The unique index is what decides, for those who register at the same moment.
-      if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
-      const password_hash = await passwords.hash(password)
-      const { user, session } = await transaction(async () => {
-        const added = await users.add({ ...person, password_hash })
-        return { user: added, session: await sessions.add(added.id, client, sessionLimits) }
+      return throttle({ kind: 'register', client }, async () => {
+        // Spares the hashing. The unique index is what decides, for those who register at the same moment.
+        if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
+        const password_hash = await passwords.hash(password)
+        return transaction(async () => {
+          const user = await users.add({ ...person, password_hash })
+          const session = await sessions.add(user.id, client, sessionLimits)
+          await audit('account.registered', client, { user: user.public_id, session: session.public_id })
+          return tokenPair(user, session)
+        })
       })
-      audit('account.registered', { user: user.public_id, session: session.public_id, ...client })
-      return tokenPair(user, session)
     },
 
     /**
@@ -102,38 +130,33 @@ export function createAuthService(needs: AuthDependencies) {
      */
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
       // Per account and address: a stranger's failures never lock the owner out.
-      const { user, session } = await throttle(['login', email, client.ip], client, () =>
+      const account = [email, networkOf(client.ip)]
+      const { user, session } = await throttle({ kind: 'login', client, account }, () =>
         signIn(email, password, client),
       )
-      audit('login.succeeded', { user: user.public_id, session: session.public_id, ...client })
       return tokenPair(user, session)
     },
 
-    /** @throws UnauthorizedError the same for a forged, old, reused or revoked token; the audit log tells them apart */
-    async refresh(refreshToken: string, client: Client): Promise<TokenPair> {
-      const claims = refreshTokens.verify(refreshToken)
-      const session = claims && (await sessions.rotate(claims.sid, claims.gen, sessionLimits))
-      const refuse = (event: 'session.refresh_reuse' | 'session.refresh_refused', reason?: string) => {
-        audit(event, { session: claims?.sid, reason, ...client })
-        return invalidRefreshToken()
-      }
-      if (!claims) throw refuse('session.refresh_refused', 'malformed')
-      if (!session) {
-        const ended = await sessions.findEnding(claims.sid)
-        throw refuse('session.refresh_refused', ended ? (ended.revoke_reason ?? 'expired') : 'unknown')
-      }
-      if (session.revoked_at) throw refuse('session.refresh_reuse')
-      const user = await users.findTokenOwner(session.user_id)
-      if (!user) throw refuse('session.refresh_refused', 'account_inactive')
-      return tokenPair(user, { public_id: claims.sid, gen: session.gen })
-    },
+    /**
+     * @throws UnauthorizedError the same for a forged, old, reused or revoked token: the audit log tells them apart;
+     *   TooManyRequestsError after too many failures
+     */
+    refresh: (refreshToken: string, client: Client): Promise<TokenPair> =>
+      throttle({ kind: 'refresh', client }, async () => {
+        // It commits even when it refuses: what it found out about a theft must stand.
+        const tokens = await transaction(() => rotate(refreshToken, client))
+        if (!tokens) throw new UnauthorizedError('invalid_token', 'The refresh token is not valid')
+        return tokens
+      }),
 
     /** Ends the session of a refresh token. A dead or foreign token is nobody's business. */
     async logout(refreshToken: string, client: Client): Promise<void> {
       const claims = refreshTokens.verify(refreshToken)
       if (!claims) return
-      if (!(await sessions.revoke(claims.sid, 'logout'))) return
-      audit('session.revoked', { session: claims.sid, reason: 'logout', ...client })
+      await transaction(async () => {
+        if (await sessions.revoke(claims.sid, 'logout'))
+          await audit('session.revoked', client, { session: claims.sid, reason: 'logout' })
+      })
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { AuditRepository } from '../repositories/audit.repository.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { ThrottleRepository } from '../repositories/throttle.repository.ts'
 
@@ -7,25 +8,41 @@ const sessionDays = 30
 const throttleDays = 1
 /** Rows deleted by one statement: few enough not to hold others up. */
 const batch = 1000
+/** Of several servers one runs the job, at most once in this time. */
+const oncePerHour = { quota: 1, window: 60 * 60 }
 
 export interface PurgeDependencies {
   sessions: SessionRepository
   throttles: ThrottleRepository
+  events: AuditRepository
 }
 
-/** Makes a function that deletes what is no longer needed. Several servers may call it at the same time. */
-export function createPurge({ sessions, throttles }: PurgeDependencies) {
-  const all = async (purge: (days: number, limit: number) => Promise<number>, days: number) => {
+/** Deletes what is no longer needed: sessions that ended long ago, forgotten attempts, audit events past their time. */
+export function createPurgeService({ sessions, throttles, events }: PurgeDependencies) {
+  const inBatches = async (purge: (limit: number) => Promise<number>) => {
     let total = 0
     let deleted: number
     do {
-      deleted = await purge(days, batch)
+      deleted = await purge(batch)
       total += deleted
     } while (deleted === batch)
     return total
   }
-  return async () => ({
-    sessions: await all(sessions.purge, sessionDays),
-    throttles: await all(throttles.purge, throttleDays),
+
+  /** Gives how many rows went. Several processes may do so at the same time. */
+  const run = async () => ({
+    sessions: await inBatches((limit) => sessions.purge(sessionDays, limit)),
+    throttles: await inBatches((limit) => throttles.purge(throttleDays, limit)),
+    audit_events: await inBatches(events.purge),
   })
+
+  return {
+    run,
+    /** For a timer in every server: whoever comes first in the hour does it. Gives undefined when nothing was deleted. */
+    async runIfDue() {
+      if (!(await throttles.take('job: purge', oncePerHour))) return undefined
+      const deleted = await run()
+      return Object.values(deleted).some(Boolean) ? deleted : undefined
+    },
+  }
 }

@@ -2,6 +2,7 @@ import type { Actor, Identity } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
+import type { Database } from '../db/database.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 
 /** More live sessions than a person has; the list needs a bound. */
@@ -10,11 +11,12 @@ const listed = 100
 export interface SessionDependencies {
   sessions: SessionRepository
   accessTokens: AccessTokens
+  transaction: Database['transaction']
   audit: Audit
 }
 
 /** The sessions of those who are signed in. */
-export function createSessionService({ sessions, accessTokens, audit }: SessionDependencies) {
+export function createSessionService({ sessions, accessTokens, transaction, audit }: SessionDependencies) {
   return {
     /**
      * Who sent an access token. A revoked session, a deactivated or deleted account and a changed role
@@ -38,16 +40,19 @@ export function createSessionService({ sessions, accessTokens, audit }: SessionD
 
     /** Ends a session of the actor's own. @throws NotFoundError also for another's: whether it exists is private */
     async revoke(actor: Actor, publicId: string) {
-      if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked')))
-        throw new NotFoundError('There is no such session')
-      audit('session.revoked', { user: actor.public_id, session: publicId, reason: 'revoked', ...actor.client })
+      await transaction(async () => {
+        if (!(await sessions.revokeOwn(actor.id, publicId, 'revoked')))
+          throw new NotFoundError('There is no such session')
+        await audit('session.revoked', actor.client, { user: actor.public_id, session: publicId, reason: 'revoked' })
+      })
     },
 
     /** Ends all of the actor's sessions, this one included. Gives how many there were. */
-    async revokeAll(actor: Actor): Promise<number> {
-      const count = await sessions.revokeAll(actor.id, 'logout_all')
-      audit('session.revoked', { user: actor.public_id, sessions: count, reason: 'logout_all', ...actor.client })
-      return count
-    },
+    revokeAll: (actor: Actor): Promise<number> =>
+      transaction(async () => {
+        const ended = await sessions.revokeAll(actor.id, 'logout_all')
+        await audit('session.revoked', actor.client, { user: actor.public_id, sessions: ended, reason: 'logout_all' })
+        return ended
+      }),
   }
 }

@@ -47,27 +47,28 @@ export function createUserService({ users, sessions, throttle, passwords, transa
       const refuse = () => new UnauthorizedError('invalid_credentials', 'The old password is wrong')
       const user = await users.findPassword(actor.id)
       if (!user) throw notFound()
-      await throttle(['password', actor.public_id], actor.client, async () => {
+      const attempt = { kind: 'password' as const, client: actor.client, account: [actor.public_id] }
+      await throttle(attempt, async () => {
         if (await passwords.verify(user.password_hash, old_password)) return
-        audit('password.refused', { user: actor.public_id, ...actor.client })
+        await audit('password.refused', actor.client, { user: actor.public_id })
         throw refuse()
       })
       await passwords.check('new_password', new_password, user.email)
       const newHash = await passwords.hash(new_password)
-      const ended = await transaction(async () => {
+      await transaction(async () => {
         if (!(await users.changePassword(actor.id, user.password_hash, newHash))) throw refuse()
-        return sessions.revokeAll(actor.id, 'password_change', actor.session_id)
+        const ended = await sessions.revokeAll(actor.id, 'password_change', actor.session_id)
+        await audit('password.changed', actor.client, { user: actor.public_id, sessions: ended })
       })
-      audit('password.changed', { user: actor.public_id, sessions: ended, ...actor.client })
     },
 
     /** Deactivates the account and ends every session, together. */
     async deactivate(actor: Actor) {
-      const ended = await transaction(async () => {
+      await transaction(async () => {
         await users.deactivate(actor.id)
-        return sessions.revokeAll(actor.id, 'deactivated')
+        const ended = await sessions.revokeAll(actor.id, 'deactivated')
+        await audit('account.deactivated', actor.client, { user: actor.public_id, sessions: ended })
       })
-      audit('account.deactivated', { user: actor.public_id, sessions: ended, ...actor.client })
     },
   }
 }

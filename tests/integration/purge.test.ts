@@ -24,11 +24,11 @@ onEachDatabase((kind) => {
     await change(expired!.access_token, { expires_at: database.clock(-31 * day) })
     await change(idle!.access_token, { idle_expires_at: database.clock(-31 * day) })
     const attempts = [{ updated_at: database.clock(-2 * day) }, { updated_at: database.clock() }]
-    const rows = attempts.map((attempt) => ({ key: randomUUID(), blocked_until: database.clock(), ...attempt }))
+    const rows = attempts.map((attempt) => ({ key: randomUUID(), until: database.clock(), ...attempt }))
     await database.query().insertInto('throttles').values(rows).execute()
 
-    expect(await services.purge()).toEqual({ sessions: 3, throttles: 1 })
-    expect(await services.purge()).toEqual({ sessions: 0, throttles: 0 })
+    expect(await services.purge.run()).toEqual({ sessions: 3, throttles: 1, audit_events: 0 })
+    expect(await services.purge.run()).toEqual({ sessions: 0, throttles: 0, audit_events: 0 })
     expect((await api.get('/api/v1/users/me', { token: live!.access_token })).status).toBe(200)
   })
 })

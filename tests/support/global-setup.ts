@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node'
 import { openDatabase } from '../../src/db/database.ts'
 import { upgrade } from '../../src/db/migrator.ts'
 import { startPostgresql } from './postgresql.ts'
+import { settings } from './settings.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -20,20 +21,25 @@ declare module 'vitest' {
 export default async function setup(project: TestProject) {
   const folder = mkdtempSync(join(tmpdir(), 'sqlite-'))
   const server = await startPostgresql()
-  const administration = new pg.Client(server.url)
-  await administration.connect()
-  await administration.query('create database template_app')
-  await administration.end()
-
-  for (const url of [`sqlite:///${join(folder, 'template.db')}`, server.url.replace(/postgres$/, 'template_app')]) {
-    const database = openDatabase({ DATABASE_URL: url, DATABASE_POOL_SIZE: 2, DATABASE_TIMEOUT_SECONDS: 30 })
-    await upgrade(database)
-    await database.close()
-  }
-  project.provide('postgresql', server.url)
-  project.provide('sqlite', folder)
-  return async () => {
+  const teardown = async () => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+  try {
+    const administration = new pg.Client(server.url)
+    await administration.connect()
+    await administration.query('create database template_app')
+    await administration.end()
+    for (const url of [`sqlite:///${join(folder, 'template.db')}`, server.url.replace(/postgres$/, 'template_app')]) {
+      const database = openDatabase(settings({ DATABASE_URL: url }))
+      await upgrade(database)
+      await database.close()
+    }
+  } catch (error) {
+    await teardown()
+    throw error
+  }
+  project.provide('postgresql', server.url)
+  project.provide('sqlite', folder)
+  return teardown
 }

@@ -99,16 +99,22 @@ describe('parameters', () => {
 })
 
 describe('the errors of an operation follow from its parts', () => {
-  const errors = (schema: object, guard = open) =>
-    Object.keys(operationOf({ onRequest: guard, schema: { ...usual, response: { 200: thing }, ...schema } }).responses)
+  const errors = (schema: object, config = {}) =>
+    Object.keys(
+      operationOf({ onRequest: open, config, schema: { ...usual, response: { 200: thing }, ...schema } }).responses,
+    )
 
   test.for<[string, object, string[]]>([
-    ['every operation', {}, ['200', '400', '500', '503']],
-    ['one with a path', { params: z.object({ public_id: z.string() }) }, ['200', '400', '404', '500', '503']],
-    ['one with a body', { body: thing }, ['200', '400', '413', '415', '500', '503']],
-    ['one that says so', { errors: ['conflict', 'forbidden'] }, ['200', '400', '403', '409', '500', '503']],
+    ['every operation', {}, ['200', '400', '429', '500', '503']],
+    ['one with a path', { params: z.object({ public_id: z.string() }) }, ['200', '400', '404', '429', '500', '503']],
+    ['one with a body', { body: thing }, ['200', '400', '413', '415', '429', '500', '503']],
+    ['one that says so', { errors: ['conflict', 'forbidden'] }, ['200', '400', '403', '409', '429', '500', '503']],
   ])('%s', ([, schema, statuses]) => {
     expect(errors(schema)).toEqual(statuses)
+  })
+
+  test('one without a rate limit', () => {
+    expect(errors({}, { rateLimit: false })).toEqual(['200', '400', '500', '503'])
   })
 
   test('each is told once, in both forms and with its headers', () => {
