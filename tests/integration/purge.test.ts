@@ -1,15 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { repeat } from '../../src/core/repeat.ts'
-import { useApi } from '../support/api.ts'
-import { onEachDatabase } from '../support/databases.ts'
+import { Api } from '../support/api.ts'
+import { freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { useProject } from '../support/process.ts'
+import { environment } from '../support/settings.ts'
 
 const day = 24 * 60 * 60
 
 onEachDatabase((kind) => {
-  const api = useApi(kind, { RATE_LIMIT_ENABLED: 'true' })
+  const [api, other] = [new Api(), new Api()]
+  const project = useProject()
+  let url: string
+  beforeAll(async () => {
+    url = await freshDatabase(kind)
+    for (const server of [api, other]) await server.start(kind, { DATABASE_URL: url, RATE_LIMIT_ENABLED: 'true' })
+    return async () => void (await Promise.all([api.stop(), other.stop()]))
+  })
 
   test('sessions that ended long ago and forgotten failures are deleted, the others are kept', async () => {
     const { database, services } = api
@@ -30,6 +39,41 @@ onEachDatabase((kind) => {
     expect(await services.purge.run()).toEqual({ sessions: 3, throttles: 1, audit_events: 0 })
     expect(await services.purge.run()).toEqual({ sessions: 0, throttles: 0, audit_events: 0 })
     expect((await api.get('/api/v1/users/me', { token: live!.access_token })).status).toBe(200)
+  })
+
+  test('an audit event is deleted when its time is over, and not before', async () => {
+    const { database, services } = api
+    await api.account()
+    const event = { event: 'login.failed', user_agent: 'old', kept_until: database.clock(-1) }
+    await database.query().insertInto('audit_events').values(event).execute()
+    const before = await database.query().selectFrom('audit_events').selectAll().execute()
+    expect(await services.purge.run()).toMatchObject({ audit_events: 1 })
+    const after = await database.query().selectFrom('audit_events').selectAll().execute()
+    expect(after).toEqual(before.filter(({ user_agent }) => user_agent !== 'old'))
+  })
+
+  test('of several servers one does it, once in an hour', async () => {
+    const { database, services } = api
+    const old = () => ({ event: 'login.failed', kept_until: database.clock(-1) })
+    const rounds = []
+    for (let round = 0; round < 2; round++) {
+      await database.query().insertInto('audit_events').values(old()).execute()
+      const jobs = Array.from({ length: 10 }, (_, index) => (index % 2 ? services : other.services).purge.runIfDue())
+      rounds.push((await Promise.all(jobs)).filter((deleted) => deleted !== undefined))
+    }
+    expect(rounds).toEqual([[{ sessions: 0, throttles: 0, audit_events: 1 }], []])
+  })
+
+  test('an operator deletes it all by a command', async () => {
+    await api.database
+      .query()
+      .insertInto('audit_events')
+      .values({ event: 'login.failed', kept_until: api.database.clock(-1) })
+      .execute()
+    expect(await project.app(['sessions', 'purge'], { ...environment, DATABASE_URL: url })).toEqual({
+      code: 0,
+      output: expect.stringMatching(/^sessions: 0 deleted\nthrottles: 0 deleted\naudit_events: [12] deleted\n$/),
+    })
   })
 })
 
