@@ -15,6 +15,8 @@ declare module 'fastify' {
 
 /** Seconds. */
 const window = 60
+/** Clients that a process remembers for each route; the one unheard of for longest makes room. */
+const remembered = 10_000
 /** Milliseconds that Redis has for an answer. */
 const patience = 250
 /** Milliseconds for which Redis is not asked after it failed to answer. */
@@ -49,7 +51,7 @@ type Redis = ReturnType<typeof connect>
 /** A hook that counts the requests to one route. */
 function createLimit(name: string, quota: number, redis: Redis | undefined) {
   const options = { points: quota, duration: window, keyPrefix: `rate limit of ${name}` }
-  const own = new RateLimiterMemory(options)
+  const own = createMemory(options)
   const shared =
     redis &&
     new RateLimiterRedis({ ...options, storeClient: redis.client, useRedisPackage: true, rejectIfRedisNotReady: true })
@@ -58,7 +60,7 @@ function createLimit(name: string, quota: number, redis: Redis | undefined) {
   /** Gives the state of the count, beyond the quota too. */
   async function count(client: string): Promise<RateLimiterRes> {
     const together = shared && (await redis?.ask(() => shared.consume(client).catch(stateOf)))
-    return together ?? own.consume(client).catch(stateOf)
+    return together ?? own(client)
   }
 
   return async (request: FastifyRequest, reply: FastifyReply) => {
@@ -66,6 +68,22 @@ function createLimit(name: string, quota: number, redis: Redis | undefined) {
     const seconds = Math.max(Math.ceil(msBeforeNext / 1000), 1)
     if (consumedPoints > quota) throw new TooManyRequestsError(seconds, policy)
     reply.headers(rateLimitHeaders(policy, remainingPoints, seconds))
+  }
+}
+
+/** The library's own memory has no bound: an attacker with a large network would fill it. */
+function createMemory(options: { points: number; duration: number }) {
+  const limiter = new RateLimiterMemory(options)
+  const clients = new Set<string>()
+  return async (client: string): Promise<RateLimiterRes> => {
+    clients.delete(client)
+    clients.add(client)
+    const [oldest] = clients
+    if (clients.size > remembered && oldest !== undefined) {
+      clients.delete(oldest)
+      await limiter.delete(oldest)
+    }
+    return limiter.consume(client).catch(stateOf)
   }
 }
 

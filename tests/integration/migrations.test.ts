@@ -27,10 +27,11 @@ const catalogs = {
       column_default, generation_expression from information_schema.columns where table_schema = 'public' order by 1, ordinal_position`,
     sql`select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1`,
     sql`select conname, pg_get_constraintdef(oid) from pg_constraint where connamespace = 'public'::regnamespace order by 1`,
+    sql`select tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal order by 1`,
   ],
 }
 
-/** Tables, columns, defaults, indexes, keys and checks, as the database tells them. */
+/** Tables, columns, defaults, indexes, keys, checks and triggers, as the database tells them. */
 const schemaOf = async (database: Database) =>
   Promise.all(catalogs[database.engine.kind].map(async (query) => (await query.execute(database.query())).rows))
 
@@ -54,6 +55,25 @@ onEachDatabase((kind) => {
     expect(await tablesOf(database)).toEqual(['migrations'])
     expect(await upgrade(database)).toEqual(names)
     expect(await schemaOf(database)).toEqual(schema)
+  })
+
+  test('an address that was kept in plain text is forgotten, up and down: it could not be read', async () => {
+    const database = open(await freshDatabase(kind))
+    const change = (ip: string) => sql`update users set last_login_ip = ${ip}`.execute(database.query())
+    const address = async () =>
+      (await sql<{ last_login_ip: string }>`select last_login_ip from users`.execute(database.query())).rows
+    const user = { email: 'ada@example.com', password_hash: 'x', first_name: 'Ada', last_name: 'Lovelace' }
+    await database
+      .query()
+      .insertInto('users')
+      .values({ ...user, last_login_ip: '203.0.113.1' })
+      .execute()
+    while ((await migrationStatus(database)).applied.some((name) => name.endsWith('_encrypt_addresses')))
+      await downgrade(database)
+    expect(await address()).toEqual([{ last_login_ip: null }])
+    await change('203.0.113.1')
+    await upgrade(database)
+    expect(await address()).toEqual([{ last_login_ip: null }])
   })
 
   test('migrating twice, or down from nothing, does nothing', async () => {
