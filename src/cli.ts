@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
+import { randomUUID } from 'node:crypto'
+import { Argument, Command } from 'commander'
+import type { Client } from './core/actor.ts'
 import type { Config } from './core/config.ts'
 import { newSecret, secrets } from './core/environment.ts'
 import { UnavailableError } from './core/errors.ts'
@@ -12,7 +14,8 @@ import { openDatabase, type Database } from './db/database.ts'
 import { migrationStatus } from './db/migrations.ts'
 import { reencrypt } from './db/reencrypt.ts'
 import { seed } from './db/seed.ts'
-import { createServices } from './wiring.ts'
+import { roles, type Role } from './models/enums.ts'
+import { createServices, type Services } from './wiring.ts'
 
 /** Loaded by the commands that need it: it brings the ORM along. */
 const migrator = () => import('./db/migrator.ts')
@@ -39,6 +42,20 @@ async function requireMigrated(database: Database): Promise<void> {
   const { pending } = await migrationStatus(database)
   if (pending.length > 0) throw new Error('The database is not migrated: run "npm run db:upgrade" first')
 }
+
+/** Hands out the same services as a server has, so that rules and security events are the same. */
+const withServices = (work: (services: Services) => Promise<void>) =>
+  withDatabase(async (database, config) => {
+    await requireMigrated(database)
+    await work(createServices(config, database, await createLogger(config, process.stderr)))
+  })
+
+/** Who runs a command, for the security events. */
+const operator = (command: string): Client => ({
+  request_id: randomUUID(),
+  ip: '127.0.0.1',
+  user_agent: `app ${command}`,
+})
 
 const tell = (names: string[], done: string, nothing: string) =>
   console.log(names.map((name) => `${done} ${name}`).join('\n') || nothing)
@@ -138,14 +155,26 @@ keys
   )
 
 app
+  .command('users')
+  .description('the accounts')
+  .command('set-role')
+  .description('give an account another role, from its next request on')
+  .argument('<email>')
+  .addArgument(new Argument('<role>').choices(roles))
+  .action((email: string, role: Role) =>
+    withServices(async ({ users }) => {
+      await users.setRole(email, role, operator('users set-role'))
+      console.log(`${email} has the role ${role}.`)
+    }),
+  )
+
+app
   .command('sessions')
   .description('the sessions')
   .command('purge')
   .description('delete sessions that ended a month ago, forgotten attempts, and audit events past their time')
   .action(() =>
-    withDatabase(async (database, config) => {
-      await requireMigrated(database)
-      const { purge } = createServices(config, database, await createLogger(config))
+    withServices(async ({ purge }) => {
       for (const [table, count] of Object.entries(await purge.run())) console.log(`${table}: ${count} deleted`)
     }),
   )

@@ -12,6 +12,7 @@ type SecurityEvent =
   | 'login.succeeded'
   | 'password.changed'
   | 'password.refused'
+  | 'role.changed'
   | 'session.refresh_refused'
   | 'session.refresh_reuse'
   | 'session.revoked'

@@ -1,5 +1,6 @@
 import type { Insertable, Updateable } from 'kysely'
 import type { Database } from '../db/database.ts'
+import type { Role } from '../models/enums.ts'
 import type { Tables } from '../models/index.ts'
 
 type NewUser = Pick<
@@ -80,6 +81,16 @@ export function createUserRepository({ query, clock }: Database) {
         .executeTakeFirst()
       return changed !== undefined
     },
+
+    /** Gives undefined when no live account has the e-mail. */
+    changeRole: (email: string, role: Role) =>
+      query()
+        .updateTable('users')
+        .where('email', '=', email)
+        .where('deleted_at', 'is', null)
+        .set({ role, updated_at: clock() })
+        .returning('public_id')
+        .executeTakeFirst(),
 
     /** Shuts an account; its sessions are the caller's to end. */
     deactivate: (id: number) => changing(id).set({ is_active: false, updated_at: clock() }).execute(),

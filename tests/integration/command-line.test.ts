@@ -24,7 +24,34 @@ onEachDatabase((kind) => {
     return { users: users!.length, items: items!.length }
   }
 
-  test('an operator migrates, looks, seeds, and takes the migration back', async () => {
+  /** ASVS 16.3.3: a changed role is one security event. */
+  async function roleIsChanged() {
+    const { code, output } = await app('users', 'set-role', ' User@Example.com', 'moderator')
+    expect(code).toBe(0)
+    expect(output).toContain('has the role moderator')
+    expect(await app('users', 'set-role', 'nobody@example.com', 'moderator')).toEqual({
+      code: 1,
+      output: 'There is no such account\n',
+    })
+    const { query, close } = openDatabase(settings(database))
+    const { role, public_id } = await query()
+      .selectFrom('users')
+      .where('email', '=', 'user@example.com')
+      .select(['role', 'public_id'])
+      .executeTakeFirstOrThrow()
+    const events = await query().selectFrom('audit_events').selectAll().where('event', '=', 'role.changed').execute()
+    await close()
+    expect(role).toBe('moderator')
+    expect(events).toEqual([
+      expect.objectContaining({ user_public_id: public_id, reason: 'moderator', user_agent: 'app users set-role' }),
+    ])
+    const lines = output.split('\n').filter((line) => line.includes('"channel":"audit"'))
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      expect.objectContaining({ event: 'role.changed', user: public_id, reason: 'moderator' }),
+    ])
+  }
+
+  test('an operator migrates, looks, seeds, gives a role, and takes the migrations back', async () => {
     const before = await app('db', 'status')
     expect(before.code).toBe(1)
     expect(before.output).toMatch(/^No migration is applied\.\n(pending Migration\d{14}_\w+\n)+$/)
@@ -36,6 +63,7 @@ onEachDatabase((kind) => {
 
     expect(await app('db', 'seed')).toEqual({ code: 0, output: 'Seeded.\n' })
     expect(await rows()).toEqual({ users: 2, items: 3 })
+    await roleIsChanged()
     expect(await app('db', 'downgrade', '--all')).toEqual({
       code: 0,
       output: expect.stringMatching(migrations('took back')),
