@@ -64,6 +64,7 @@ export function createAccessTokens(config: Config): AccessTokens {
     },
     verify(token) {
       try {
+        if (!token.split('.').every(isCanonical)) throw new Error('another spelling of the same bytes')
         const kid: unknown = readHeader(token).header['kid'] ?? newest
         const claims = claimsSchema.parse(verifiers.get(String(kid))?.(token))
         if (claims.iat * 1000 > Date.now() + clockSkew) throw new Error('issued in the future')
@@ -76,6 +77,9 @@ export function createAccessTokens(config: Config): AccessTokens {
     },
   }
 }
+
+/** Base64url can spell the same bytes in several ways, and fast-jwt reads them all: a token has one (RFC 4648 §3.5). */
+const isCanonical = (part: string) => Buffer.from(part, 'base64url').toString('base64url') === part
 
 /** A name for a key that tells nothing of it. */
 const keyId = (secret: string) => createHash('sha256').update(`key id of ${secret}`).digest('base64url').slice(0, 8)

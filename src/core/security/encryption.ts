@@ -23,7 +23,7 @@ export interface Encryption {
    * @throws DecryptionError whatever is wrong
    */
   decrypt(token: string, options?: { now?: number; ttl?: number }): string
-  /** Whether a token was made under the first key; one that was not wants encrypting again. */
+  /** Whether a token was made under the first key; one that was not wants encrypting again. @throws DecryptionError for what is no token */
   isCurrent(token: string): boolean
 }
 
