@@ -86,8 +86,8 @@ db.command('downgrade')
   .option('--yes', 'do so in production as well')
   .action(({ all, yes }: { all?: boolean; yes?: boolean }) =>
     withDatabase(async (database, config) => {
-      if (all && !yes && config.NODE_ENV === 'production')
-        throw new Error('This would empty the database of production: add --yes if you mean it')
+      if (!yes && config.NODE_ENV === 'production')
+        throw new Error('This would drop tables or columns of production with their data: add --yes if you mean it')
       const { downgrade } = await migrator()
       tell(await downgrade(database, all), 'took back', 'No migration is applied.')
     }),

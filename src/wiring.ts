@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from './core/config.ts'
 import { createAccessTokens } from './core/security/access-tokens.ts'
+import { createFingerprint } from './core/security/fingerprints.ts'
 import { createPasswords } from './core/security/passwords.ts'
 import { createRefreshTokens } from './core/security/refresh-tokens.ts'
 import type { Database } from './db/database.ts'
@@ -31,7 +32,15 @@ export function createServices(config: Config, database: Database, log: Logger) 
   const events = createAuditRepository(database)
   const { transaction, afterCommit } = database
 
-  const audit = createAudit({ events, afterCommit, retention: config.AUDIT_RETENTION_DAYS, log })
+  const fingerprint = createFingerprint(config)
+  const audit = createAudit({
+    events,
+    throttles,
+    fingerprint,
+    afterCommit,
+    retention: config.AUDIT_RETENTION_DAYS,
+    log,
+  })
   const throttle = createThrottleService({
     throttles,
     limits: {
@@ -40,6 +49,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
       registrations: config.REGISTER_MAX_PER_HOUR,
     },
     enabled: config.RATE_LIMIT_ENABLED,
+    fingerprint,
     audit,
   })
   const passwords = createPasswords(config)

@@ -3,7 +3,7 @@ import type { Client } from './actor.ts'
 import { clientOf } from './client.ts'
 
 /** What a security log is asked about. */
-type SecurityEvent =
+export type SecurityEvent =
   | 'account.registered'
   | 'account.deactivated'
   | 'attempt.throttled'
@@ -28,16 +28,8 @@ interface SecurityDetails {
   sessions?: number
 }
 
-/**
- * Records what happened, as a line and as a row. In a transaction it is recorded if that commits, and only then.
- * @param lineOnly for what repeats itself a thousandfold: the log rotates, the table would grow
- */
-export type Audit = (
-  event: SecurityEvent,
-  client: Client,
-  details?: SecurityDetails,
-  lineOnly?: boolean,
-) => Promise<void>
+/** Records what happened, as a line and as a row. In a transaction it is recorded if that commits, and only then. */
+export type Audit = (event: SecurityEvent, client: Client, details?: SecurityDetails) => Promise<void>
 
 /** Records each request that was refused because of who asked. */
 export function auditRefusals(app: FastifyInstance, audit: Audit): void {

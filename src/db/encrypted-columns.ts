@@ -17,6 +17,7 @@ import {
   type OperationNode,
   type QueryId,
   type RootOperationNode,
+  type WithNode,
 } from 'kysely'
 import type { Encryption } from '../core/security/encryption.ts'
 import { encryptedColumns } from '../models/encrypted.ts'
@@ -27,7 +28,8 @@ const columnsOf = (table: string): readonly string[] =>
 /**
  * Encrypts the values of encrypted columns on their way into the database, and decrypts them on their way
  * out, so that queries are written as for any other column. Such a column cannot be searched or sorted by:
- * the same text is another token each time.
+ * the same text is another token each time. It is read by its name in the query's own `select` or `returning`; what
+ * an inner query hands out stays a token.
  */
 export function translateEncryptedColumns({ encrypt, decrypt }: Encryption): KyselyPlugin {
   /** What there is to decrypt in the rows of a query, by its name there. */
@@ -47,7 +49,8 @@ export function translateEncryptedColumns({ encrypt, decrypt }: Encryption): Kys
 }
 
 /** The query with the values for encrypted columns encrypted. */
-function withEncryptedValues(node: RootOperationNode, encrypt: (text: string) => string): RootOperationNode {
+function withEncryptedValues(query: RootOperationNode, encrypt: (text: string) => string): RootOperationNode {
+  const node = 'with' in query && query.with ? { ...query, with: withinWith(query.with, encrypt) } : query
   if (!UpdateQueryNode.is(node) && !InsertQueryNode.is(node)) return node
   const [columns = []] = tablesOf(node).map(({ encrypted }) => encrypted)
   if (columns.length === 0) return node
@@ -58,14 +61,15 @@ function withEncryptedValues(node: RootOperationNode, encrypt: (text: string) =>
     if (given.kind === 'DefaultInsertValueNode') return given
     throw new Error(`An encrypted column (${columns.join(', ')}) takes a plain value, not an expression`)
   }
-  const updates = (given: readonly ColumnUpdateNode[] = []) =>
+  const updates = (given: readonly ColumnUpdateNode[]) =>
     given.map((update) =>
       columns.includes(columnName(update.column)) ? { ...update, value: value(update.value) } : update,
     )
 
-  if (UpdateQueryNode.is(node)) return { ...node, updates: updates(node.updates) }
+  if (UpdateQueryNode.is(node)) return { ...node, updates: updates(node.updates ?? []) }
+  const onConflict = node.onConflict?.updates && { ...node.onConflict, updates: updates(node.onConflict.updates) }
   const encrypted = (node.columns ?? []).map(({ column }) => columns.includes(column.name))
-  if (!encrypted.includes(true)) return node
+  if (!encrypted.includes(true)) return { ...node, ...(onConflict && { onConflict }) }
   if (!node.values || !ValuesNode.is(node.values))
     throw new Error(`An encrypted column (${columns.join(', ')}) takes plain values, not those of a query`)
   const rows = node.values.values.map((row) =>
@@ -73,9 +77,16 @@ function withEncryptedValues(node: RootOperationNode, encrypt: (text: string) =>
       ? PrimitiveValueListNode.create(row.values.map((given, at) => (encrypted[at] ? plain(given) : given)))
       : ValueListNode.create(row.values.map((given, at) => (encrypted[at] ? value(given) : given))),
   )
-  const onConflict = node.onConflict && { ...node.onConflict, updates: updates(node.onConflict.updates) }
   return { ...node, values: ValuesNode.create(rows), ...(onConflict && { onConflict }) }
 }
+
+const withinWith = (node: WithNode, encrypt: (text: string) => string): WithNode => ({
+  ...node,
+  expressions: node.expressions.map((table) => ({
+    ...table,
+    expression: withEncryptedValues(table.expression as RootOperationNode, encrypt),
+  })),
+})
 
 /** The names that encrypted columns have in the rows of a query. */
 function encryptedResults(node: RootOperationNode): string[] {

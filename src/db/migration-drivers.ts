@@ -14,7 +14,8 @@ import {
 /**
  * SQLite alters little in place; the rest is rebuilt: a new table is filled from the old one and takes its
  * name. MikroORM's own rebuild writes generated columns, which SQLite refuses, and it adds in place what
- * SQLite can add to empty tables only: generated columns and those with a computed default.
+ * SQLite can add to empty tables only (generated columns, those with a computed default) or not at all (another
+ * primary key).
  */
 class SqliteHelper extends SqliteSchemaHelper {
   override alterTable(diff: TableDifference, safe?: boolean): string[] {
@@ -22,7 +23,8 @@ class SqliteHelper extends SqliteSchemaHelper {
     const computed = [diff.addedColumns, diff.removedColumns]
       .flatMap((columns) => Object.values(columns))
       .some((column) => column.generated ?? column.default?.startsWith('('))
-    return computed || statements.some((text) => text.includes('__temp_alter')) ? this.#rebuild(diff) : statements
+    const impossible = statements.some((text) => /__temp_alter| add primary key /.test(text))
+    return computed || impossible ? this.#rebuild(diff) : statements
   }
 
   #rebuild({ fromTable, toTable, renamedColumns }: TableDifference): string[] {

@@ -26,8 +26,11 @@ const sqliteDefaults: Record<string, string> = {
 }
 
 /** Booleans keep their name in SQLite's schema, by which the driver knows to read them as such. */
-function adaptToSqlite({ properties, triggers }: EntityMetadata): void {
-  for (const trigger of triggers) {
+function adaptToSqlite(metadata: EntityMetadata): void {
+  const { properties } = metadata
+  // SQLite knows no `truncate`.
+  metadata.triggers = metadata.triggers.filter(({ events }) => !events.includes('truncate'))
+  for (const trigger of metadata.triggers) {
     trigger.when = trigger.when?.replaceAll('now()', sqliteDefaults['now()']!)
     if (typeof trigger.body === 'string')
       trigger.body = trigger.body.replace(/raise exception ('[^']+')/, 'select raise(abort, $1)')

@@ -55,6 +55,7 @@ function openOrExplain(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path)
     // FULL: a commit that was answered survives a power cut; WAL alone would lose the last ones.
+    // Triggers also hold for what `replace` removes, and what is deleted is overwritten.
     // In the end no waiting: the driver below waits for other processes, without blocking the event loop.
     database.exec(`
       pragma busy_timeout = ${openingWait};
@@ -62,6 +63,8 @@ function openOrExplain(path: string): DatabaseSync {
       pragma synchronous = full;
       pragma foreign_keys = on;
       pragma trusted_schema = off;
+      pragma recursive_triggers = on;
+      pragma secure_delete = on;
       pragma busy_timeout = 0;
     `)
     database.function('fold', { deterministic: true }, fold)

@@ -33,7 +33,7 @@ export const AuditEvent = defineEntity({
       name: 'audit_events_unchanged',
       timing: 'before',
       events: ['update'],
-      when: `(${recorded('old')}) is distinct from (${recorded('new')})`,
+      when: `(${recorded('old')}, old.ip is null) is distinct from (${recorded('new')}, new.ip is null)`,
       body: `raise exception 'audit events are not changed'`,
     },
     {
@@ -41,6 +41,13 @@ export const AuditEvent = defineEntity({
       timing: 'before',
       events: ['delete'],
       when: 'old.kept_until > now()',
+      body: `raise exception 'audit events are kept until kept_until'`,
+    },
+    {
+      name: 'audit_events_not_truncated',
+      timing: 'before',
+      events: ['truncate'],
+      forEach: 'statement',
       body: `raise exception 'audit events are kept until kept_until'`,
     },
   ],

@@ -1,19 +1,18 @@
 import { defineEntity, p } from '@mikro-orm/core'
-import { primaryKey, time, timestamps } from './mixins.ts'
+import { time, timestamps } from './mixins.ts'
 
 /**
- * Attempts under one key: a hash of what is counted, such as an account and an address. `until` is when the
- * next attempt may be made, or when the count begins anew; `refusals` counts those that came too early.
+ * Attempts under one key: a keyed hash of what is counted, such as an account and an address. `until` is when
+ * the next attempt may be made, or when the count begins anew. It has no other key: PostgreSQL draws a number
+ * for each `insert … on conflict`, whether it inserts or not.
  */
 export const Throttle = defineEntity({
   name: 'Throttle',
   tableName: 'throttles',
   properties: {
-    ...primaryKey,
     ...timestamps,
-    key: p.string().length(64).unique(),
+    key: p.string().length(64).primary(),
     attempts: p.integer().default(1),
-    refusals: p.integer().default(0),
     until: time(),
   },
   indexes: [{ name: 'throttles_updated_at', properties: ['updated_at'] }],

@@ -126,9 +126,14 @@ export function createSessionRepository({ query, clock }: Database) {
       return revoked !== undefined
     },
 
-    /** Why a session takes no token, for the audit log. */
-    findEnding: (publicId: string) =>
-      query().selectFrom('sessions').where('public_id', '=', publicId).select(['revoke_reason']).executeTakeFirst(),
+    /** Whose a session is or was, and why it was ended, for the audit log. */
+    findFate: (publicId: string) =>
+      query()
+        .selectFrom('sessions')
+        .innerJoin('users', 'users.id', 'sessions.user_id')
+        .where('sessions.public_id', '=', publicId)
+        .select(['users.public_id as user', 'sessions.revoke_reason'])
+        .executeTakeFirst(),
 
     /** Ends a session of this account. Gives false when it has no such live one. */
     async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {

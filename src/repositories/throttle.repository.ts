@@ -25,6 +25,13 @@ export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
  * reach.
  */
 export function createThrottleRepository({ query, clock }: Database) {
+  const uncount = (key: string) =>
+    query()
+      .updateTable('throttles')
+      .set(({ eb }) => ({ attempts: eb('attempts', '-', 1) }))
+      .where('key', '=', key)
+      .where('attempts', '>', 0)
+
   return {
     /** Counts an attempt that makes the next one wait. Gives false when it comes too early itself. */
     async admit(key: string, { free, wait, longestWait }: Backoff): Promise<boolean> {
@@ -46,12 +53,12 @@ export function createThrottleRepository({ query, clock }: Database) {
                 .end()
               return {
                 attempts: eb(ref('throttles.attempts'), '+', 1),
-                refusals: 0,
                 until: clock(seconds),
                 updated_at: clock(),
               }
             })
-            .where('throttles.until', '<=', clock()),
+            // A free one needs no wait; asking the clock as well would refuse it for a tick between two servers.
+            .where(({ or, eb }) => or([eb('throttles.attempts', '<', free), eb('throttles.until', '<=', clock())])),
         )
         .returning('key')
         .executeTakeFirst()
@@ -75,7 +82,6 @@ export function createThrottleRepository({ query, clock }: Database) {
                   .else(eb(ref('throttles.attempts'), '+', 1))
                   .end(),
                 until: when().when(over).then(clock(window)).else(ref('throttles.until')).end(),
-                refusals: 0,
                 updated_at: clock(),
               }
             })
@@ -86,23 +92,29 @@ export function createThrottleRepository({ query, clock }: Database) {
       return taken !== undefined
     },
 
-    /** Counts an attempt that came too early. Gives how many did since the last one in time, and until when they do. */
-    refuse: (key: string) =>
-      query()
-        .updateTable('throttles')
-        .set(({ eb }) => ({ refusals: eb('refusals', '+', 1), updated_at: clock() }))
+    /** Whether a quota is used up. */
+    async isUsedUp(key: string, { quota }: Quota): Promise<boolean> {
+      const found = await query()
+        .selectFrom('throttles')
         .where('key', '=', key)
-        .returning(['refusals', 'until'])
-        .executeTakeFirst(),
+        .where('attempts', '>=', quota)
+        .where('until', '>', clock())
+        .select('key')
+        .executeTakeFirst()
+      return found !== undefined
+    },
 
-    /** Takes one attempt back, of a quota, or with `andWait` of a guess that must not make the next one wait. */
-    giveBack: (key: string, andWait = false) =>
-      query()
-        .updateTable('throttles')
-        .set(({ eb }) => ({ attempts: eb('attempts', '-', 1), ...(andWait && { until: clock() }) }))
-        .where('key', '=', key)
-        .where('attempts', '>', 0)
-        .execute(),
+    /** Until when attempts under a key come too early. */
+    async until(key: string): Promise<string | undefined> {
+      const found = await query().selectFrom('throttles').where('key', '=', key).select('until').executeTakeFirst()
+      return found?.until
+    },
+
+    /** Makes a guess unmade: it does not count, and the next need not wait for it. */
+    undo: (key: string) => uncount(key).set({ until: clock() }).execute(),
+
+    /** Gives an attempt of a quota back. */
+    giveBack: (key: string) => uncount(key).execute(),
 
     /** Begins the count anew. */
     forget: (key: string) => query().deleteFrom('throttles').where('key', '=', key).execute(),
@@ -112,9 +124,9 @@ export function createThrottleRepository({ query, clock }: Database) {
       const old = query()
         .selectFrom('throttles')
         .where('updated_at', '<', clock(-days * 24 * 60 * 60))
-        .select('id')
+        .select('key')
         .limit(limit)
-      const { numDeletedRows } = await query().deleteFrom('throttles').where('id', 'in', old).executeTakeFirst()
+      const { numDeletedRows } = await query().deleteFrom('throttles').where('key', 'in', old).executeTakeFirst()
       return Number(numDeletedRows)
     },
   }

@@ -92,7 +92,14 @@ export function createUserRepository({ query, clock }: Database) {
         .returning('public_id')
         .executeTakeFirst(),
 
-    /** Shuts an account; its sessions are the caller's to end. */
-    deactivate: (id: number) => changing(id).set({ is_active: false, updated_at: clock() }).execute(),
+    /** Shuts an account; its sessions are the caller's to end. Gives false when it was shut already. */
+    async deactivate(id: number): Promise<boolean> {
+      const deactivated = await changing(id)
+        .where('is_active', '=', true)
+        .set({ is_active: false, updated_at: clock() })
+        .returning('id')
+        .executeTakeFirst()
+      return deactivated !== undefined
+    },
   }
 }

@@ -91,27 +91,28 @@ export function createAuthService(needs: AuthDependencies) {
   /** Tokens for the next generation; undefined when there are none, and the audit log says why. */
   async function rotate(refreshToken: string, client: Client): Promise<TokenPair | undefined> {
     const claims = refreshTokens.verify(refreshToken)
-    const refuse = async (event: 'session.refresh_refused' | 'session.refresh_reuse', reason?: string) => {
-      await audit(event, client, { session: claims?.sid, reason })
+    if (!claims) {
+      await audit('session.refresh_refused', client, { reason: 'malformed' })
       return undefined
     }
-    if (!claims) return refuse('session.refresh_refused', 'malformed')
     const session = await sessions.rotate(claims.sid, claims.gen, sessionLimits)
-    if (!session) {
-      const ended = await sessions.findEnding(claims.sid)
-      return refuse('session.refresh_refused', ended ? (ended.revoke_reason ?? 'expired') : 'unknown')
-    }
-    if (session.revoked_at) return refuse('session.refresh_reuse')
-    const user = await users.findTokenOwner(session.user_id)
-    if (!user) return refuse('session.refresh_refused', 'account_inactive')
-    return tokenPair(user, { public_id: claims.sid, gen: session.gen })
+    const isTheft = Boolean(session?.revoked_at)
+    const user = session && !isTheft ? await users.findTokenOwner(session.user_id) : undefined
+    if (session && user) return tokenPair(user, { public_id: claims.sid, gen: session.gen })
+
+    const known = await sessions.findFate(claims.sid)
+    const details = { user: known?.user, session: claims.sid }
+    const reason = session ? 'account_inactive' : known ? (known.revoke_reason ?? 'expired') : 'unknown'
+    if (isTheft) await audit('session.refresh_reuse', client, details)
+    else await audit('session.refresh_refused', client, { ...details, reason })
+    return undefined
   }
 
   return {
     /** @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak; TooManyRequestsError */
     async register({ password, ...person }: Registration, client: Client): Promise<TokenPair> {
       await passwords.check('password', password, person.email)
-      return throttle({ kind: 'register', client }, async () => {
+      return throttle.register(client, async () => {
         // Spares the hashing. The unique index is what decides, for those who register at the same moment.
         if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
         const password_hash = await passwords.hash(password)
@@ -131,9 +132,7 @@ export function createAuthService(needs: AuthDependencies) {
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
       // Per account and address: a stranger's failures never lock the owner out.
       const account = [email, networkOf(client.ip)]
-      const { user, session } = await throttle({ kind: 'login', client, account }, () =>
-        signIn(email, password, client),
-      )
+      const { user, session } = await throttle.guess('login', client, account, () => signIn(email, password, client))
       return tokenPair(user, session)
     },
 
@@ -141,21 +140,22 @@ export function createAuthService(needs: AuthDependencies) {
      * @throws UnauthorizedError the same for a forged, old, reused or revoked token: the audit log tells them apart;
      *   TooManyRequestsError after too many failures
      */
-    refresh: (refreshToken: string, client: Client): Promise<TokenPair> =>
-      throttle({ kind: 'refresh', client }, async () => {
-        // It commits even when it refuses: what it found out about a theft must stand.
-        const tokens = await transaction(() => rotate(refreshToken, client))
-        if (!tokens) throw new UnauthorizedError('invalid_token', 'The refresh token is not valid')
-        return tokens
-      }),
+    async refresh(refreshToken: string, client: Client): Promise<TokenPair> {
+      // It commits even when it refuses: what it found out about a theft must stand.
+      const tokens = await transaction(() => rotate(refreshToken, client))
+      if (tokens) return tokens
+      await throttle.countFailure('refresh', client)
+      throw new UnauthorizedError('invalid_token', 'The refresh token is not valid')
+    },
 
     /** Ends the session of a refresh token. A dead or foreign token is nobody's business. */
     async logout(refreshToken: string, client: Client): Promise<void> {
       const claims = refreshTokens.verify(refreshToken)
       if (!claims) return
       await transaction(async () => {
-        if (await sessions.revoke(claims.sid, 'logout'))
-          await audit('session.revoked', client, { session: claims.sid, reason: 'logout' })
+        if (!(await sessions.revoke(claims.sid, 'logout'))) return
+        const known = await sessions.findFate(claims.sid)
+        await audit('session.revoked', client, { user: known?.user, session: claims.sid, reason: 'logout' })
       })
     },
   }

@@ -7,18 +7,26 @@ const patience = 2000
 
 /** What the readiness probe asks. */
 export function createHealthService({ ping }: Pick<Database, 'ping'>) {
+  /** Probes at the same moment share one question: they are open to everyone, and have no rate limit. */
+  let asked: Promise<void> | undefined
+
   return {
     /** @throws UnavailableError when the database does not answer in time */
-    async ready(): Promise<void> {
-      const silent = new AbortController()
-      const late = sleep(patience, undefined, { ref: false, signal: silent.signal }).then(() => {
-        throw new UnavailableError('The database does not answer')
-      })
-      try {
-        await Promise.race([ping(), late])
-      } finally {
-        silent.abort()
-      }
-    },
+    ready: (): Promise<void> =>
+      (asked ??= ask().finally(() => {
+        asked = undefined
+      })),
+  }
+
+  async function ask(): Promise<void> {
+    const silent = new AbortController()
+    const late = sleep(patience, undefined, { ref: false, signal: silent.signal }).then(() => {
+      throw new UnavailableError('The database does not answer')
+    })
+    try {
+      await Promise.race([ping(), late])
+    } finally {
+      silent.abort()
+    }
   }
 }

@@ -51,7 +51,8 @@ export function createSessionService({ sessions, accessTokens, transaction, audi
     revokeAll: (actor: Actor): Promise<number> =>
       transaction(async () => {
         const ended = await sessions.revokeAll(actor.id, 'logout_all')
-        await audit('session.revoked', actor.client, { user: actor.public_id, sessions: ended, reason: 'logout_all' })
+        if (ended > 0)
+          await audit('session.revoked', actor.client, { user: actor.public_id, sessions: ended, reason: 'logout_all' })
         return ended
       }),
   }

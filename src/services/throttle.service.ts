@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { networkOf } from '../core/client.ts'
-import { TooManyRequestsError, UnauthorizedError } from '../core/errors.ts'
+import { TooManyRequestsError, UnauthorizedError, UnavailableError } from '../core/errors.ts'
+import type { Fingerprint } from '../core/security/fingerprints.ts'
 import { createTurns } from '../core/turns.ts'
 import type { Backoff, Quota, ThrottleRepository } from '../repositories/throttle.repository.ts'
 
@@ -12,7 +12,7 @@ const hour = 60 * minute
 export interface ThrottleDependencies {
   throttles: ThrottleRepository
   limits: {
-    /** Wrong passwords on one account, from one address, before the next must wait. */
+    /** Wrong passwords at one account, from one address, before the next must wait. */
     accountFailures: number
     /** Failures from one address, whatever the account, in a quarter of an hour. */
     addressFailures: number
@@ -20,20 +20,16 @@ export interface ThrottleDependencies {
     registrations: number
   }
   enabled: boolean
+  fingerprint: Fingerprint
   audit: Audit
 }
 
-/** An attempt, by whom, and for guesses at a password at which account. */
-interface Attempt {
-  kind: 'login' | 'password' | 'refresh' | 'register'
-  client: Client
-  account?: string[]
-}
+type Kind = 'login' | 'password' | 'refresh' | 'register'
 
 export type Throttle = ReturnType<typeof createThrottleService>
 
-/** Slows down who guesses, or makes accounts by the hundred. What is counted is stored as a hash. */
-export function createThrottleService({ throttles, limits, enabled, audit }: ThrottleDependencies) {
+/** Slows down who guesses, or makes accounts by the hundred. */
+export function createThrottleService({ throttles, limits, enabled, fingerprint, audit }: ThrottleDependencies) {
   const backoff: Backoff = { free: limits.accountFailures, wait: 15, longestWait: 15 * minute }
   const failures: Quota = { quota: limits.addressFailures, window: 15 * minute }
   const registrations: Quota = { quota: limits.registrations, window: hour }
@@ -42,52 +38,65 @@ export function createThrottleService({ throttles, limits, enabled, audit }: Thr
   // failures. Other processes are kept in check by the count in the database.
   const inTurn = createTurns()
 
-  async function refuse({ kind, client }: Attempt, key: string, policy: Quota): Promise<never> {
-    const { refusals = 1, until = '' } = (await throttles.refuse(key)) ?? {}
-    const wait = Math.ceil((Date.parse(until) - Date.now()) / 1000) || 1
-    await audit('attempt.throttled', client, { reason: kind }, refusals > 1)
-    throw new TooManyRequestsError(Math.min(Math.max(wait, 1), policy.window), { name: kind, ...policy })
+  const addressKey = (kind: Kind, { ip }: Client) => fingerprint(kind, 'address', networkOf(ip))
+
+  async function tooMany(kind: Kind, key: string, policy: Quota) {
+    const until = await throttles.until(key)
+    const wait = until === undefined ? 1 : Math.ceil((Date.parse(until) - Date.now()) / 1000)
+    return new TooManyRequestsError(Math.min(Math.max(wait, 1), policy.window), { name: kind, ...policy })
   }
 
-  /** Counts a guess at an account; only a wrong one stays counted. */
-  async function countGuess<T>(attempt: Attempt, account: string[], work: () => Promise<T>): Promise<T> {
-    const key = keyOf(attempt.kind, 'account', ...account)
-    return inTurn(key, async () => {
-      if (!(await throttles.admit(key, backoff)))
-        await refuse(attempt, key, { quota: backoff.free, window: backoff.longestWait })
+  async function refuse(kind: Kind, client: Client, key: string, policy: Quota): Promise<never> {
+    await audit('attempt.throttled', client, { reason: kind })
+    throw await tooMany(kind, key, policy)
+  }
+
+  return {
+    /**
+     * Lets a guess at an account's password be made. It is counted for the account before it is made, and for
+     * the address when it was wrong: those who sign in by the hundred from one office are no guessers.
+     * @throws TooManyRequestsError when there were too many wrong ones and the wait is not over
+     */
+    async guess<T>(kind: Kind, client: Client, account: string[], work: () => Promise<T>): Promise<T> {
+      if (!enabled) return work()
+      const address = addressKey(kind, client)
+      if (await throttles.isUsedUp(address, failures)) await refuse(kind, client, address, failures)
+      const key = fingerprint(kind, 'account', ...account)
+      return inTurn(key, async () => {
+        if (!(await throttles.admit(key, backoff)))
+          await refuse(kind, client, key, { quota: backoff.free, window: backoff.longestWait })
+        try {
+          const result = await work()
+          await quietly(throttles.forget(key))
+          return result
+        } catch (error) {
+          if (!(error instanceof UnauthorizedError)) await quietly(throttles.undo(key))
+          else if (!(await throttles.take(address, failures))) throw await tooMany(kind, address, failures)
+          throw error
+        }
+      })
+    },
+
+    /** Counts a failure that no password was asked for. @throws TooManyRequestsError when there were too many from this address */
+    async countFailure(kind: Kind, client: Client): Promise<void> {
+      const key = addressKey(kind, client)
+      if (enabled && !(await throttles.take(key, failures))) throw await tooMany(kind, key, failures)
+    },
+
+    /** Lets an account be made. @throws TooManyRequestsError when there were too many from this address */
+    async register<T>(client: Client, work: () => Promise<T>): Promise<T> {
+      if (!enabled) return work()
+      const key = addressKey('register', client)
+      if (!(await throttles.take(key, registrations))) await refuse('register', client, key, registrations)
       try {
-        const result = await work()
-        await throttles.forget(key)
-        return result
+        return await work()
       } catch (error) {
-        if (!(error instanceof UnauthorizedError)) await throttles.giveBack(key, true)
+        if (error instanceof UnavailableError) await quietly(throttles.giveBack(key))
         throw error
       }
-    })
-  }
-
-  /** Counts an attempt from an address; of those that may fail, the ones that do not are taken back. */
-  async function countAddress<T>(attempt: Attempt, work: () => Promise<T>): Promise<T> {
-    const policy = attempt.kind === 'register' ? registrations : failures
-    const key = keyOf(attempt.kind, 'address', networkOf(attempt.client.ip))
-    if (!(await throttles.take(key, policy))) await refuse(attempt, key, policy)
-    let failed = attempt.kind === 'register'
-    try {
-      return await work()
-    } catch (error) {
-      failed ||= error instanceof UnauthorizedError
-      throw error
-    } finally {
-      if (!failed) await throttles.giveBack(key)
-    }
-  }
-
-  /** Makes an attempt. @throws TooManyRequestsError when there were too many and the wait is not over */
-  return async <T>(attempt: Attempt, work: () => Promise<T>): Promise<T> => {
-    if (!enabled) return work()
-    const fromAddress = () => countAddress(attempt, work)
-    return attempt.account ? countGuess(attempt, attempt.account, fromAddress) : fromAddress()
+    },
   }
 }
 
-const keyOf = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+/** What was decided stands even if a count cannot be put right; it runs out by itself. */
+const quietly = (correction: Promise<unknown>) => correction.catch(() => {})

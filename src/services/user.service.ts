@@ -45,22 +45,27 @@ export function createUserService({ users, sessions, throttle, passwords, transa
      * @throws UnauthorizedError when the old password is wrong, TooManyRequestsError when it was so too often; ValidationError when the new one is too weak
      */
     async changePassword(actor: Actor, { old_password, new_password }: PasswordChange) {
-      const refuse = () => new UnauthorizedError('invalid_credentials', 'The old password is wrong')
+      const refused = async () => {
+        await audit('password.refused', actor.client, { user: actor.public_id, session: actor.session_id })
+        return new UnauthorizedError('invalid_credentials', 'The old password is wrong')
+      }
       const user = await users.findPassword(actor.id)
       if (!user) throw notFound()
-      const attempt = { kind: 'password' as const, client: actor.client, account: [actor.public_id] }
-      await throttle(attempt, async () => {
-        if (await passwords.verify(user.password_hash, old_password)) return
-        await audit('password.refused', actor.client, { user: actor.public_id })
-        throw refuse()
+      // Per session: who guesses with a stolen token does not keep the owner, signed in anew, from a change.
+      const account = [actor.public_id, actor.session_id]
+      await throttle.guess('password', actor.client, account, async () => {
+        if (!(await passwords.verify(user.password_hash, old_password))) throw await refused()
       })
       await passwords.check('new_password', new_password, user.email)
       const newHash = await passwords.hash(new_password)
-      await transaction(async () => {
-        if (!(await users.changePassword(actor.id, user.password_hash, newHash))) throw refuse()
+      const changed = await transaction(async () => {
+        if (!(await users.changePassword(actor.id, user.password_hash, newHash))) return false
         const ended = await sessions.revokeAll(actor.id, 'password_change', actor.session_id)
         await audit('password.changed', actor.client, { user: actor.public_id, sessions: ended })
+        return true
       })
+      // It was changed meanwhile.
+      if (!changed) throw await refused()
     },
 
     /** Gives an account another role, from its next request on. For operators. @throws NotFoundError */
@@ -74,7 +79,7 @@ export function createUserService({ users, sessions, throttle, passwords, transa
     /** Deactivates the account and ends every session, together. */
     async deactivate(actor: Actor) {
       await transaction(async () => {
-        await users.deactivate(actor.id)
+        if (!(await users.deactivate(actor.id))) return
         const ended = await sessions.revokeAll(actor.id, 'deactivated')
         await audit('account.deactivated', actor.client, { user: actor.public_id, sessions: ended })
       })

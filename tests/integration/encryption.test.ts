@@ -91,6 +91,27 @@ onEachDatabase((kind) => {
       expect((await stored('ip', 'sessions')).every((value) => value?.startsWith('gAAAAA'))).toBe(true)
     })
 
+    test('also where only the second try names it, and within a with', async () => {
+      const row = await sessions().select(['id', 'user_id', 'expires_at', 'idle_expires_at']).executeTakeFirstOrThrow()
+      const added = api.database
+        .query()
+        .insertInto('sessions')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ ip: '203.0.113.11' }))
+      expect(await added.returning('ip').executeTakeFirst()).toEqual({ ip: '203.0.113.11' })
+      await added.clearReturning().execute()
+      if (kind === 'postgresql')
+        await api.database
+          .query()
+          .with('changed', (query) =>
+            query.updateTable('sessions').set({ ip }).where('public_id', '=', session).returning('id'),
+          )
+          .selectFrom('changed')
+          .selectAll()
+          .execute()
+      expect((await stored('ip', 'sessions')).every((value) => value?.startsWith('gAAAAA'))).toBe(true)
+    })
+
     test('many rows at once, with and without a value', async () => {
       const base = await sessions().select(['user_id', 'expires_at', 'idle_expires_at']).executeTakeFirstOrThrow()
       const rows = [
