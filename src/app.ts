@@ -18,7 +18,7 @@ import {
   rejectUnknownRoutes,
   requestId,
 } from './core/http.ts'
-import { logRequests } from './core/logging.ts'
+import { logRequest, logRequests } from './core/logging.ts'
 import { collectRoutes } from './core/openapi.ts'
 import { limitRates } from './core/rate-limits.ts'
 import { handleError } from './core/responses.ts'
@@ -87,7 +87,10 @@ const serverOptions = (config: Config, log: FastifyBaseLogger) =>
     },
     clientErrorHandler: (error, socket) => handleClientError(error, socket, log),
     // A URL that cannot be decoded never reaches the hooks.
-    frameworkErrors: (error, request, reply) => void handleError(error, request, identify(request, reply)),
+    frameworkErrors(error, request, reply) {
+      reply.raw.once('finish', () => logRequest(request, reply))
+      handleError(error, request, identify(request, reply))
+    },
   }) satisfies FastifyHttpOptions<Server>
 
 const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({

@@ -42,6 +42,5 @@ function groupsOf(ip: string): number[] {
 export const clientOf = (request: FastifyRequest): Client => ({
   request_id: request.id,
   ip: addressOf(request),
-  // Terminals act on control characters; of those a header may hold, the ones above ASCII.
-  user_agent: request.headers['user-agent']?.slice(0, userAgentLength).replaceAll(/[\x7F-\x9F]/g, '?') ?? null,
+  user_agent: request.headers['user-agent']?.slice(0, userAgentLength) ?? null,
 })

@@ -9,10 +9,20 @@ const schema = z.object(settings)
 type Settings = z.output<typeof schema>
 export type Config = Readonly<Omit<Settings, 'DOCS_ENABLED'> & { DOCS_ENABLED: boolean }>
 
+/** Bytes: a key is at least as long as the hash it goes into (RFC 7518 §3.2). */
+const hashLength = { HS256: 32, HS384: 48, HS512: 64 }
+
 /** Rules that concern several settings, or production alone. Gives pairs of name and fault. */
 function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, string]> {
   const { SECRET_KEY, JWT_SECRET_KEY, ENCRYPTION_KEY = [] } = config
   if (SECRET_KEY !== undefined && SECRET_KEY === JWT_SECRET_KEY) yield ['JWT_SECRET_KEY', 'must differ from SECRET_KEY']
+  const { JWT_ALGORITHM = 'HS256', JWT_SECRET_KEY_PREVIOUS = [] } = config
+  const least = hashLength[JWT_ALGORITHM]
+  const isShort = (key: string) => Buffer.byteLength(key) < least
+  if (JWT_SECRET_KEY !== undefined && isShort(JWT_SECRET_KEY))
+    yield ['JWT_SECRET_KEY', `must be at least ${least} bytes for ${JWT_ALGORITHM}`]
+  if (JWT_SECRET_KEY_PREVIOUS.some(isShort))
+    yield ['JWT_SECRET_KEY_PREVIOUS', `must be at least ${least} bytes each for ${JWT_ALGORITHM}`]
   if (ENCRYPTION_KEY.some((key) => key === SECRET_KEY || key === JWT_SECRET_KEY))
     yield ['ENCRYPTION_KEY', 'must differ from SECRET_KEY and JWT_SECRET_KEY']
   if (config.CORS_CREDENTIALS && config.CORS_ORIGINS?.includes('*'))

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { addressOf } from './client.ts'
 import type { Config } from './config.ts'
@@ -26,6 +26,9 @@ const credentialFields = new RegExp(String.raw`("(?:${credentials.join('|')})":)
 const credentialForms =
   /eyJ[\w-]+\.[\w-]+\.[\w-]*|r1\.[\w-]{8}\.[\w-]+\.\d+\.[\w-]+|\$argon2\w*\$[^\s"\\]+|(?<=:\/\/[^\s:/@"]*:)[^\s/@"]+(?=@)/g
 
+/** What JSON need not escape, and terminals and other readers act on: C1 controls and Unicode's line ends. */
+const controls = /[\u007F-\u009F\u2028\u2029]/g
+
 /**
  * JSON lines in production, readable lines in development. Times are UTC. Whatever looks like a
  * credential is replaced as the last step before writing.
@@ -46,7 +49,10 @@ export async function createLogger(
       redact: credentials.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
       hooks: {
         streamWrite: (line) =>
-          line.replaceAll(credentialFields, '$1"[Redacted]"').replaceAll(credentialForms, '[Redacted]'),
+          line
+            .replaceAll(credentialFields, '$1"[Redacted]"')
+            .replaceAll(credentialForms, '[Redacted]')
+            .replaceAll(controls, (letter) => `\\u${letter.codePointAt(0)!.toString(16).padStart(4, '0')}`),
       },
     },
     destination ?? (await standardOutput(config)),
@@ -65,23 +71,26 @@ async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<D
   return pretty({ sync: true, translateTime: 'HH:MM:ss', singleLine: true })
 }
 
-/** Writes one line for each request. The path has no query, which may hold what should not be kept. */
+/** Writes one line for each request, when its answer has gone. */
 export function logRequests(app: FastifyInstance): void {
-  app.addHook('onResponse', async (request, reply) => {
-    const { log, method, routeOptions, caller } = request
-    const path = pathOf(request).slice(0, loggedPath)
-    const duration_ms = Math.round(reply.elapsedTime * 10) / 10
-    log.info(
-      {
-        method,
-        route: routeOptions.url,
-        path,
-        status: reply.statusCode,
-        duration_ms,
-        user: caller?.public_id,
-        ip: addressOf(request),
-      },
-      'request',
-    )
-  })
+  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+}
+
+/** The path has no query, which may hold what should not be kept. */
+export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  const { log, method, routeOptions, caller } = request
+  const path = pathOf(request).slice(0, loggedPath)
+  const duration_ms = Math.round(reply.elapsedTime * 10) / 10
+  log.info(
+    {
+      method,
+      route: routeOptions.url,
+      path,
+      status: reply.statusCode,
+      duration_ms,
+      user: caller?.public_id,
+      ip: addressOf(request),
+    },
+    'request',
+  )
 }

@@ -91,7 +91,9 @@ export const settings = {
   SECRET_KEY_PREVIOUS: previousSecrets
     .default([])
     .describe('Earlier `SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),
-  JWT_SECRET_KEY: secret.describe('Signs access tokens. At least 32 bytes, not the same as `SECRET_KEY`.'),
+  JWT_SECRET_KEY: secret.describe(
+    'Signs access tokens. At least 32 bytes (48 for HS384, 64 for HS512), not the same as `SECRET_KEY`.',
+  ),
   JWT_SECRET_KEY_PREVIOUS: previousSecrets
     .default([])
     .describe('Earlier `JWT_SECRET_KEY`s, separated by commas: still accepted, no longer used to sign.'),

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Config } from '../core/config.ts'
 import { UnavailableError } from '../core/errors.ts'
 import { createPasswords } from '../core/security/passwords.ts'
-import type { Database } from './database.ts'
+import { openDatabase, type Database } from './database.ts'
 import { migrationStatus } from './migrations.ts'
 import { hasTestUsers, seed } from './seed.ts'
 
@@ -23,13 +23,22 @@ export async function prepareDatabase(database: Database, config: Config, log: L
     return false
   }
   const { pending } = await migrationStatus(database)
-  if (pending.length > 0) {
-    // Only now is the ORM loaded: most starts need no migration.
-    const { upgrade } = await import('./migrator.ts')
-    for (const name of await upgrade(database)) log.info({ migration: name }, 'migrated')
-  }
+  if (pending.length > 0) await migrate(database, config, log)
   if (await seed(database, createPasswords(config))) log.info('seeded')
   return hasTestUsers(database)
+}
+
+/** Migrates as the role that may, where one is named. */
+async function migrate(database: Database, config: Config, log: Logger): Promise<void> {
+  // Only now is the ORM loaded: most starts need no migration.
+  const { upgrade } = await import('./migrator.ts')
+  const { MIGRATION_DATABASE_URL: url } = config
+  const owner = url === undefined ? database : openDatabase({ ...config, DATABASE_URL: url })
+  try {
+    for (const name of await upgrade(owner)) log.info({ migration: name }, 'migrated')
+  } finally {
+    if (owner !== database) await owner.close()
+  }
 }
 
 /** A database that is away may come back while we serve; readiness tells until then. */

@@ -132,7 +132,9 @@ export function createAuthService(needs: AuthDependencies) {
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
       // Per account and address: a stranger's failures never lock the owner out.
       const account = [email, networkOf(client.ip)]
-      const { user, session } = await throttle.guess('login', client, account, () => signIn(email, password, client))
+      const { user, session } = await throttle.guess({ kind: 'login', client, account }, () =>
+        signIn(email, password, client),
+      )
       return tokenPair(user, session)
     },
 

@@ -26,6 +26,15 @@ export interface ThrottleDependencies {
 
 type Kind = 'login' | 'password' | 'refresh' | 'register'
 
+interface Guess {
+  kind: Kind
+  client: Client
+  /** What names the account that is guessed at. */
+  account: string[]
+  /** Its public id, where it is known. */
+  user?: string
+}
+
 export type Throttle = ReturnType<typeof createThrottleService>
 
 /** Slows down who guesses, or makes accounts by the hundred. */
@@ -46,8 +55,8 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
     return new TooManyRequestsError(Math.min(Math.max(wait, 1), policy.window), { name: kind, ...policy })
   }
 
-  async function refuse(kind: Kind, client: Client, key: string, policy: Quota): Promise<never> {
-    await audit('attempt.throttled', client, { reason: kind })
+  async function refuse({ kind, client, user }: Omit<Guess, 'account'>, key: string, policy: Quota): Promise<never> {
+    await audit('attempt.throttled', client, { user, reason: kind })
     throw await tooMany(kind, key, policy)
   }
 
@@ -57,14 +66,15 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
      * the address when it was wrong: those who sign in by the hundred from one office are no guessers.
      * @throws TooManyRequestsError when there were too many wrong ones and the wait is not over
      */
-    async guess<T>(kind: Kind, client: Client, account: string[], work: () => Promise<T>): Promise<T> {
+    async guess<T>(guess: Guess, work: () => Promise<T>): Promise<T> {
       if (!enabled) return work()
+      const { kind, client, account } = guess
       const address = addressKey(kind, client)
-      if (await throttles.isUsedUp(address, failures)) await refuse(kind, client, address, failures)
+      if (await throttles.isUsedUp(address, failures)) await refuse(guess, address, failures)
       const key = fingerprint(kind, 'account', ...account)
       return inTurn(key, async () => {
         if (!(await throttles.admit(key, backoff)))
-          await refuse(kind, client, key, { quota: backoff.free, window: backoff.longestWait })
+          await refuse(guess, key, { quota: backoff.free, window: backoff.longestWait })
         try {
           const result = await work()
           await quietly(throttles.forget(key))
@@ -87,7 +97,7 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
     async register<T>(client: Client, work: () => Promise<T>): Promise<T> {
       if (!enabled) return work()
       const key = addressKey('register', client)
-      if (!(await throttles.take(key, registrations))) await refuse('register', client, key, registrations)
+      if (!(await throttles.take(key, registrations))) await refuse({ kind: 'register', client }, key, registrations)
       try {
         return await work()
       } catch (error) {

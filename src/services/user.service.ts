@@ -53,7 +53,8 @@ export function createUserService({ users, sessions, throttle, passwords, transa
       if (!user) throw notFound()
       // Per session: who guesses with a stolen token does not keep the owner, signed in anew, from a change.
       const account = [actor.public_id, actor.session_id]
-      await throttle.guess('password', actor.client, account, async () => {
+      const guess = { kind: 'password' as const, client: actor.client, account, user: actor.public_id }
+      await throttle.guess(guess, async () => {
         if (!(await passwords.verify(user.password_hash, old_password))) throw await refused()
       })
       await passwords.check('new_password', new_password, user.email)

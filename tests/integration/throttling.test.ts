@@ -156,29 +156,31 @@ onEachDatabase((kind) => {
     })
   })
 
-  test.runIf(kind === 'postgresql')('what the database could not do is not counted', async () => {
-    const api = new Api()
-    const DATABASE_URL = await freshDatabase(kind)
-    await api.start(kind, { ...enabled, DATABASE_URL, DATABASE_TIMEOUT_SECONDS: '1', REGISTER_MAX_PER_HOUR: '4' })
-    const other = new pg.Client(DATABASE_URL)
-    await other.connect()
-    onTestFinished(async () => {
-      await other.end()
-      await api.stop()
+  // SQLite has no lock on one table alone.
+  if (kind === 'postgresql')
+    test('what the database could not do is not counted', async () => {
+      const api = new Api()
+      const DATABASE_URL = await freshDatabase(kind)
+      await api.start(kind, { ...enabled, DATABASE_URL, DATABASE_TIMEOUT_SECONDS: '1', REGISTER_MAX_PER_HOUR: '4' })
+      const other = new pg.Client(DATABASE_URL)
+      await other.connect()
+      onTestFinished(async () => {
+        await other.end()
+        await api.stop()
+      })
+      const { email, password } = await api.account()
+      await other.query('begin; lock table users')
+      const replies = await Promise.all([
+        ...Array.from({ length: 4 }, () => api.account().catch(() => undefined)),
+        // One after the other each would wait for the whole time limit.
+        ...Array.from({ length: 20 }, () => loginTo(api)(email, password, '127.0.0.1')),
+      ])
+      expect(replies.slice(4).map((reply) => (reply as Reply).status)).toEqual(times(20, 503))
+      await other.query('rollback')
+      expect((await loginTo(api)(email, 'a wrong password', '127.0.0.1')).status).toBe(401)
+      expect((await loginTo(api)(email, password, '127.0.0.1')).status).toBe(200)
+      await api.account()
     })
-    const { email, password } = await api.account()
-    await other.query('begin; lock table users')
-    const replies = await Promise.all([
-      ...Array.from({ length: 4 }, () => api.account().catch(() => undefined)),
-      // One after the other each would wait for the whole time limit.
-      ...Array.from({ length: 20 }, () => loginTo(api)(email, password, '127.0.0.1')),
-    ])
-    expect(replies.slice(4).map((reply) => (reply as Reply).status)).toEqual(times(20, 503))
-    await other.query('rollback')
-    expect((await loginTo(api)(email, 'a wrong password', '127.0.0.1')).status).toBe(401)
-    expect((await loginTo(api)(email, password, '127.0.0.1')).status).toBe(200)
-    await api.account()
-  })
 
   test('two servers on one database count together', async () => {
     const DATABASE_URL = await freshDatabase(kind)
