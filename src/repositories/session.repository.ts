@@ -45,7 +45,8 @@ export function createSessionRepository({ query, clock }: Database) {
      *   and the same successor is made again;
      * - any other: theft; the session is revoked.
      *
-     * Run it outside a transaction: a revocation must stand even though the request ends in 401.
+     * Run it alone or in a transaction that commits whatever comes of it: a revocation must stand even though
+     * the request ends in 401.
      * @returns undefined when no live session takes the token; `revoked_at` is set on theft
      */
     rotate(publicId: string, gen: number, { idle, leeway }: SessionLimits) {

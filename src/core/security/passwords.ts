@@ -35,17 +35,15 @@ export function createPasswords(config: Config): Passwords {
   }
   const prefix = `$argon2id$v=19$m=${options.memoryCost},t=${options.timeCost},p=${options.parallelism}$`
   const limit = createLimiter(availableParallelism(), queued)
-  let dummy: Promise<string> | undefined
-  const makeDummy = () =>
-    hash(randomUUID(), options).catch((error: unknown) => {
-      dummy = undefined
-      throw error
-    })
+  // Made before it is needed: the first unknown e-mail would cost two hashings, and tell by its time.
+  const dummy = hash(randomUUID(), options)
+  // Whoever needs it meets the error.
+  dummy.catch(() => {})
 
   return {
     hash: (password) => limit(() => hash(password, options)),
     async verify(stored, password) {
-      const reference = stored ?? (await (dummy ??= makeDummy()))
+      const reference = stored ?? (await dummy)
       const matches = await limit(() => verify(reference, password))
       return matches && stored !== undefined
     },
