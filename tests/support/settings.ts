@@ -4,7 +4,7 @@ import { readConfig, type Config } from '../../src/core/config.ts'
 export const environment = {
   NODE_ENV: 'test',
   SECRET_KEY: 'a secret of the tests for refresh tokens: 32 bytes or more',
-  JWT_SECRET_KEY: 'a secret of the tests for access tokens: 64 bytes or more, for each algorithm',
+  JWT_SECRET_KEY: 'a secret of the tests for access tokens: 64 bytes or more for each algorithm',
   ENCRYPTION_KEY: 'cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=',
   ARGON2_MEMORY_COST: '19456',
   ARGON2_PARALLELISM: '1',

@@ -4,8 +4,8 @@ import type { UnauthorizedError } from '../../src/core/errors.ts'
 import { createAccessTokens } from '../../src/core/security/access-tokens.ts'
 import { settings } from '../support/settings.ts'
 
-const secret = 'the first secret of 32 bytes or more'
-const otherSecret = 'another secret of 32 bytes or more'
+const secret = 'the first secret of 64 bytes or more which is long enough for HS512 too'
+const otherSecret = 'another secret of 64 bytes or more which is long enough for HS512 too'
 const tokens = createAccessTokens(settings({ JWT_SECRET_KEY: secret }))
 const claims = { sub: randomUUID(), sid: randomUUID(), gen: 3, role: 'user' as const }
 

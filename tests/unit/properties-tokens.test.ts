@@ -8,8 +8,8 @@ import { roles } from '../../src/models/enums.ts'
 import { settings } from '../support/settings.ts'
 import { anyString, mutate, mutation, otherSpellings } from './arbitraries.ts'
 
-const secret = 'the first secret of 32 bytes or more'
-const otherSecret = 'another secret of 32 bytes or more'
+const secret = 'the first secret of 64 bytes or more which is long enough for HS512 too'
+const otherSecret = 'another secret of 64 bytes or more which is long enough for HS512 too'
 
 const generation = fc.oneof(fc.nat(100), fc.nat(999_999_999))
 
