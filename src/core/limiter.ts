@@ -7,9 +7,16 @@ import { UnavailableError } from './errors.ts'
 export function createLimiter(concurrency: number, queued: number) {
   let running = 0
   const waiting: (() => void)[] = []
-  return async <T>(task: () => Promise<T>): Promise<T> => {
+
+  /** @throws UnavailableError when a task would be refused now */
+  const requireRoom = () => {
+    if (running >= concurrency && waiting.length >= queued)
+      throw new UnavailableError('The server is busy', { retryAfter: 2 })
+  }
+
+  const run = async <T>(task: () => Promise<T>): Promise<T> => {
+    requireRoom()
     if (running >= concurrency) {
-      if (waiting.length >= queued) throw new UnavailableError('The server is busy', { retryAfter: 2 })
       // Woken by a task that ended and left its place.
       await new Promise<void>((resolve) => void waiting.push(resolve))
     } else {
@@ -23,4 +30,6 @@ export function createLimiter(concurrency: number, queued: number) {
       else running--
     }
   }
+
+  return { run, requireRoom }
 }

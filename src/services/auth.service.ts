@@ -112,6 +112,7 @@ export function createAuthService(needs: AuthDependencies) {
     /** @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak; TooManyRequestsError */
     async register({ password, ...person }: Registration, client: Client): Promise<TokenPair> {
       await passwords.check('password', password, person.email)
+      passwords.requireRoom()
       return throttle.register(client, async () => {
         // Spares the hashing. The unique index is what decides, for those who register at the same moment.
         if (await users.findCredentials(person.email)) throw new ConflictError('email', 'This email is already in use')
@@ -127,10 +128,11 @@ export function createAuthService(needs: AuthDependencies) {
 
     /**
      * @throws UnauthorizedError the same for an unknown e-mail, a wrong password and an account that is no longer active;
-     *   TooManyRequestsError after too many failures
+     *   TooManyRequestsError after too many failures; UnavailableError when too many sign in at once
      */
     async login({ email, password }: Credentials, client: Client): Promise<TokenPair> {
       // Per account and address: a stranger's failures never lock the owner out.
+      passwords.requireRoom()
       const account = [email, networkOf(client.ip)]
       const { user, session } = await throttle.guess({ kind: 'login', client, account }, () =>
         signIn(email, password, client),

@@ -14,7 +14,7 @@ function task() {
 }
 
 test('no more tasks run at once than allowed; the next starts when one ends', async () => {
-  const limit = createLimiter(2, 10)
+  const { run: limit } = createLimiter(2, 10)
   const tasks = [task(), task(), task()]
   const results = tasks.map(({ run }) => limit(run))
   expect(tasks.map(({ state }) => state.started)).toEqual([true, true, false])
@@ -28,19 +28,20 @@ test('no more tasks run at once than allowed; the next starts when one ends', as
 })
 
 test('waiting tasks start in the order in which they came', async () => {
-  const limit = createLimiter(1, 10)
+  const { run: limit } = createLimiter(1, 10)
   const order: number[] = []
   await Promise.all([1, 2, 3, 4].map((number) => limit(async () => order.push(number))))
   expect(order).toEqual([1, 2, 3, 4])
 })
 
-test('a task is refused at once when the queue is full (ASVS 15.2.2)', async () => {
-  const limit = createLimiter(1, 1)
+test('a task is refused at once when the queue is full, and can be told before (ASVS 15.2.2)', async () => {
+  const { run: limit, requireRoom } = createLimiter(1, 1)
   const running = task()
   const waiting = task()
   const surplus = task()
   const results = [limit(running.run), limit(waiting.run)]
 
+  expect(requireRoom).toThrow(UnavailableError)
   await expect(limit(surplus.run)).rejects.toThrow(UnavailableError)
   await expect(limit(surplus.run)).rejects.toMatchObject({ code: 'unavailable', retryAfter: 2 })
   expect(surplus.state.started).toBe(false)
@@ -48,11 +49,12 @@ test('a task is refused at once when the queue is full (ASVS 15.2.2)', async () 
   running.end('done')
   waiting.end('done')
   await Promise.all(results)
+  expect(requireRoom).not.toThrow()
   await expect(limit(async () => 'there is room again')).resolves.toBe('there is room again')
 })
 
 test('a task that fails gives its place free, and its error goes to its caller alone', async () => {
-  const limit = createLimiter(1, 1)
+  const { run: limit } = createLimiter(1, 1)
   const failing = task()
   const failed = limit(failing.run)
   const next = limit(async () => 'fine')

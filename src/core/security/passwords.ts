@@ -9,6 +9,8 @@ import { createLimiter } from '../limiter.ts'
 const queued = 128
 
 export interface Passwords {
+  /** Whether hashing can be asked for at all: it spares the rest of a request. @throws UnavailableError when too many are waiting */
+  requireRoom(): void
   /** Argon2id, as a PHC string. @throws UnavailableError when too many are waiting */
   hash(password: string): Promise<string>
   /**
@@ -34,17 +36,20 @@ export function createPasswords(config: Config): Passwords {
     parallelism: config.ARGON2_PARALLELISM,
   }
   const prefix = `$argon2id$v=19$m=${options.memoryCost},t=${options.timeCost},p=${options.parallelism}$`
-  const limit = createLimiter(availableParallelism(), queued)
+  // One hashing keeps as many cores busy as it has lanes. More at once would only take the event loop's share.
+  const atOnce = Math.max(1, Math.floor(availableParallelism() / options.parallelism))
+  const { run, requireRoom } = createLimiter(atOnce, queued)
   // Made before it is needed: the first unknown e-mail would cost two hashings, and tell by its time.
   const dummy = hash(randomUUID(), options)
   // Whoever needs it meets the error.
   dummy.catch(() => {})
 
   return {
-    hash: (password) => limit(() => hash(password, options)),
+    requireRoom,
+    hash: (password) => run(() => hash(password, options)),
     async verify(stored, password) {
       const reference = stored ?? (await dummy)
-      const matches = await limit(() => verify(reference, password))
+      const matches = await run(() => verify(reference, password))
       return matches && stored !== undefined
     },
     isOutdated: (stored) => !stored.startsWith(prefix),
