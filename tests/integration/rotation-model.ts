@@ -156,8 +156,7 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 /** Sessions just opened, those who use them, and a clock. */
 export async function createWorld(api: Api, user: { id: number; public_id: string }, wire: Wire) {
   const probe = servicesWire(api)
-  const refreshTokens = createRefreshTokens(settings())
-  const accessTokens = createAccessTokens(settings())
+  const signer = { refresh: createRefreshTokens(settings()), access: createAccessTokens(settings()) }
   const logged = api.log.length
   const sessions = api.database.query
   let now = 0
@@ -183,8 +182,8 @@ export async function createWorld(api: Api, user: { id: number; public_id: strin
     const family: Family = { id, owner, pairs: [], deeds: [] }
     const claims = { sid: id, gen: 0 }
     pairOf(family, {
-      access_token: accessTokens.sign({ sub: user.public_id, role: 'user', ...claims }),
-      refresh_token: refreshTokens.sign(claims),
+      access_token: signer.access.sign({ sub: user.public_id, role: 'user', ...claims }),
+      refresh_token: signer.refresh.sign(claims),
     })
     return family
   }
@@ -262,7 +261,8 @@ export async function createWorld(api: Api, user: { id: number; public_id: strin
       const alive = await Promise.all(families.map(({ pairs }) => probe.use(pairs[0]!.access_token)))
       const ended = families.filter((_, index) => !alive[index]).flatMap(({ pairs }) => pairs)
       const uses = await Promise.all(ended.map(({ access_token }) => probe.use(access_token)))
-      const refreshes = await Promise.all(ended.map(({ refresh_token }) => probe.refresh(refresh_token)))
+      const refreshTokens = [...new Set(ended.map(({ refresh_token }) => refresh_token))]
+      const refreshes = await Promise.all(refreshTokens.map(probe.refresh))
       return uses.includes(true) || refreshes.some(Boolean)
     },
   }
@@ -342,12 +342,22 @@ export const theftSteps = stepsOf(thieves, (name) => ({
   [`${name} refreshes and goes on`]: inTurn(thiefRefreshes(name), thiefUses(name)),
 }))
 
-/** What makes no sense among other steps at once. */
+/** What makes no sense among other steps at once: it takes time, or one part of it waits for another. */
 export const lonelyThefts = stepsOf(thieves, (name) => ({
   [`${victim} refreshes twice, and ${name} replays what it copied before`]: async (world) => {
     const { copied } = stealing(name, world.client(victim).stored, world)
     await inTurn(ownerRefreshes(victim), ownerRefreshes(victim))(world)
     await world.refresh(name, copied)
+  },
+  [`${victim} refreshes and goes on, and ${name} replays what it copied before, 6 and 12 seconds later`]: async (
+    world,
+  ) => {
+    const { copied } = stealing(name, world.client(victim).stored, world)
+    await inTurn(ownerRefreshes(victim), ownerUses(victim))(world)
+    for (let replay = 0; replay < 2; replay++) {
+      await world.wait(6)
+      await world.refresh(name, copied)
+    }
   },
 }))
 export const lonelySteps = stepsOf(owners, (owner) => ({
