@@ -11,6 +11,7 @@ import {
   lonelySteps,
   lonelyThefts,
   policy,
+  preparations,
   servicesWire,
   steps,
   theftSteps,
@@ -34,14 +35,18 @@ const anyStep = fc.oneof(
   { weight: 4, arbitrary: nameIn({ ...theftSteps, ...lonelyThefts }) },
 )
 
-const many = fc.array(nameIn({ ...honestSteps, ...theftSteps }), { minLength: 2, maxLength: 10, size: 'max' })
-
 /** Steps one after the other. */
 const story = fc.array(fc.tuple(time, anyStep), { maxLength: 20, size: 'max' })
 
-/** Many steps at once, and now and then one that leads to something new. */
+const many = fc.array(nameIn({ ...honestSteps, ...theftSteps }), { minLength: 2, maxLength: 8, size: 'max' })
+
+/** Many steps at once, and some before them that lead to something new. */
 const rounds = fc.array(
-  fc.tuple(time, fc.oneof({ weight: 1, arbitrary: anyStep.map((name) => [name]) }, { weight: 1, arbitrary: many })),
+  fc.oneof(
+    { weight: 2, arbitrary: fc.tuple(time, many) },
+    { weight: 1, arbitrary: fc.tuple(time, fc.tuple(nameIn(preparations))) },
+    { weight: 1, arbitrary: fc.tuple(time, fc.tuple(anyStep)) },
+  ),
   { maxLength: 8, size: 'max' },
 )
 

@@ -342,6 +342,14 @@ export const theftSteps = stepsOf(thieves, (name) => ({
   [`${name} refreshes and goes on`]: inTurn(thiefRefreshes(name), thiefUses(name)),
 }))
 
+/** What makes the next use of a copy a theft that must come out. */
+export const preparations = stepsOf(thieves, (name) => ({
+  [`${name} copies the tokens of ${victim}, who then refreshes twice`]: async (world) => {
+    stealing(name, world.client(victim).stored, world)
+    await inTurn(ownerRefreshes(victim), ownerRefreshes(victim))(world)
+  },
+}))
+
 /** What makes no sense among other steps at once: it takes time, or one part of it waits for another. */
 export const lonelyThefts = stepsOf(thieves, (name) => ({
   [`${victim} refreshes twice, and ${name} replays what it copied before`]: async (world) => {
@@ -392,7 +400,13 @@ export const lonelySteps = stepsOf(owners, (owner) => ({
   },
 }))
 
-export const steps: Record<string, Step> = { ...honestSteps, ...theftSteps, ...lonelySteps, ...lonelyThefts }
+export const steps: Record<string, Step> = {
+  ...honestSteps,
+  ...theftSteps,
+  ...lonelySteps,
+  ...lonelyThefts,
+  ...preparations,
+}
 
 /** Owner and thief both go on as clients do, until the owner was there twice. */
 export const chase = (thief: string) => [victim, thief, victim].map((who) => `${who} refreshes and goes on`)
