@@ -1,8 +1,7 @@
-import { execFileSync, fork } from 'node:child_process'
 // What does a flood of sign-ins do to everybody else? Hashing is bounded, so other requests should still be
 // answered soon, memory should stay within its bounds, and the surplus should be told to come again later.
 //
-//   npm run bench:login-flood -- [--clients 200] [--seconds 10] [--json file]
+//   npm run bench:login-flood -- [--clients 200] [--seconds 15] [--json file]
 //
 // On both databases, with the default Argon2 parameters, from one address: the time of `GET /health` and the
 // resident memory of the server, before, during and after. 20 times a second it is asked twice: on a connection
@@ -10,6 +9,7 @@ import { execFileSync, fork } from 'node:child_process'
 // line with those of the flood. Sign-ins in a second are told against what Argon2 alone does on the machine, with
 // the same parameters, as many at once. Clients, server and database share its cores, and with whatever else
 // runs: of the two figures for Argon2 alone, before and after, the difference is the noise.
+import { execFileSync, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -38,13 +38,15 @@ import {
 const interval = 50
 /** Fewer than one address may register in an hour. */
 const accounts = 40
+/** Seconds before the flood, and after it. */
+const rest = 5
 /** Seconds for which Argon2 alone is measured. */
 const aloneFor = 3
 
 const { values: options } = parseArgs({
   options: {
     clients: { type: 'string', default: '200' },
-    seconds: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '15' },
     json: { type: 'string' },
   },
 })
@@ -82,12 +84,12 @@ interface Phase {
 }
 
 /** Probes the server and looks at its memory for some seconds. */
-async function observe({ address, pid }: Server, kept: Agent): Promise<Phase> {
+async function observe({ address, pid }: Server, kept: Agent, lasting: number): Promise<Phase> {
   const onKept: Promise<number>[] = []
   const onNew: Promise<number>[] = []
   let peak_mib = 0
   const begin = performance.now()
-  for (let tick = 0; tick * interval < seconds * 1000; tick++) {
+  for (let tick = 0; tick * interval < lasting * 1000; tick++) {
     // At its time, whatever became of the last one: a server that stalls delays many, not one.
     await sleep(Math.max(begin + tick * interval - performance.now(), 0))
     onKept.push(probe(address, kept))
@@ -169,10 +171,10 @@ async function measure(bench: Workbench, kind: DatabaseKind, scenario: Scenario)
 
   const alone = [await argon2Alone()]
   const kept = await openConnections(server.address)
-  const before = await observe(server, kept)
+  const before = await observe(server, kept, rest)
   const order = { address: server.address, clients, emails, password, patient: scenario.patient }
-  const [meanwhile, tally] = await during(order, () => observe(server, kept))
-  const after = await observe(server, kept)
+  const [meanwhile, tally] = await during(order, () => observe(server, kept, seconds))
+  const after = await observe(server, kept, rest)
   kept.destroy()
   alone.push(await argon2Alone())
   await server.stop()

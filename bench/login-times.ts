@@ -52,7 +52,9 @@ interface Series {
   forms: Map<string, Set<string>>
 }
 
+/** Measured twice: what the other times are compared with is the whole of it, and its halves with each other. */
 const baseline = 'wrong password'
+const baselineAgain = 'wrong password (A/A)'
 const wrong = () => randomUUID()
 
 /** Registers `accounts` accounts, and does something to each. */
@@ -80,7 +82,7 @@ async function prepareAttempts(server: Server): Promise<Attempts> {
   await database.close()
   return {
     [baseline]: (round) => ({ ...active(round), password: wrong() }),
-    'wrong password (A/A)': (round) => ({ ...active(round + 1), password: wrong() }),
+    [baselineAgain]: (round) => ({ ...active(round + 1), password: wrong() }),
     'unknown e-mail': () => ({ email: newEmail(), password: wrong() }),
     'deactivated account, right password': deactivated,
     'deactivated account, wrong password': (round) => ({ ...deactivated(round), password: wrong() }),
@@ -118,31 +120,29 @@ async function measure({ address }: Server, attempts: Attempts): Promise<Series>
 }
 
 /** The ratio of two quantiles, and where 95 % of the ratios lie when rounds are drawn anew (a percentile bootstrap). */
-function compare(times: number[], reference: number[], share: number) {
-  const ratios = Array.from({ length: resamplings }, () => {
-    // The same rounds of both: what a busy moment did to both is not taken for a difference.
-    const drawn = times.map(() => Math.floor(Math.random() * times.length))
-    const [own, other] = [times, reference].map((all) => drawn.map((round) => all[round]!))
-    return quantile(own!, share) / quantile(other!, share)
-  })
-  return {
-    ratio: quantile(times, share) / quantile(reference, share),
-    from: quantile(ratios, 0.025),
-    to: quantile(ratios, 0.975),
+function compare(times: number[], references: number[][], share: number) {
+  const ratio = (rounds: number[]) => {
+    // The same rounds of all: what a busy moment did to all is not taken for a difference.
+    const own = rounds.map((round) => times[round]!)
+    const others = references.flatMap((reference) => rounds.map((round) => reference[round]!))
+    return quantile(own, share) / quantile(others, share)
   }
+  const ratios = Array.from({ length: resamplings }, () =>
+    ratio(times.map(() => Math.floor(Math.random() * times.length))),
+  )
+  return { ratio: ratio([...times.keys()]), from: quantile(ratios, 0.025), to: quantile(ratios, 0.975) }
 }
 
 /** Prints what was found on one database, and gives it. */
 function report(kind: DatabaseKind, { times, forms }: Series) {
-  const reference = times[baseline]!
-  const found = Object.entries(times).map(([reason, own]) => ({
-    reason,
-    median_ms: quantile(own, 0.5),
-    medians: compare(own, reference, 0.5),
-    tenths: compare(own, reference, 0.1),
-  }))
-  const show = ({ ratio, from, to }: ReturnType<typeof compare>) =>
-    ratio === 1 && from === 1 && to === 1 ? ['1', ''] : [ratio.toFixed(3), `${from.toFixed(3)} to ${to.toFixed(3)}`]
+  const [first, second] = [times[baseline]!, times[baselineAgain]!]
+  const found = Object.entries(times).map(([reason, own]) => {
+    const references = reason === baselineAgain ? [first] : [first, second]
+    const [medians, tenths] = reason === baseline ? [] : [compare(own, references, 0.5), compare(own, references, 0.1)]
+    return { reason, median_ms: quantile(own, 0.5), medians, tenths }
+  })
+  const show = (compared?: ReturnType<typeof compare>) =>
+    compared ? [compared.ratio.toFixed(3), `${compared.from.toFixed(3)} to ${compared.to.toFixed(3)}`] : ['', '']
   const rows = found.map(({ reason, median_ms, medians, tenths }) => [
     reason,
     median_ms.toFixed(1),
