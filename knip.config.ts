@@ -1,7 +1,15 @@
 import type { KnipConfig } from 'knip'
 
 export default {
-  entry: ['src/main.ts', 'src/cli.ts', 'tools/**/*.{ts,js}', 'migrations/*/*.ts', 'bench/*.ts', 'tests/**/*.test.ts'],
+  entry: [
+    'src/main.ts',
+    'src/cli.ts',
+    'src/healthcheck.ts',
+    'tools/**/*.{ts,js}',
+    'migrations/*/*.ts',
+    'bench/*.ts',
+    'tests/**/*.test.ts',
+  ],
   project: ['**/*.{ts,js}'],
   // Folders of platform packages: Node.js itself, which the scripts run on, and PostgreSQL for the tests.
   // Swagger UI is read as files.

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { Argument, Command } from 'commander'
 import type { Client } from './core/actor.ts'
 import type { Config } from './core/config.ts'
-import { newSecret, secrets } from './core/environment.ts'
+import { generatedSecrets, newSecret } from './core/environment.ts'
 import { UnavailableError } from './core/errors.ts'
 import { createLogger } from './core/logging.ts'
 import { createEncryption } from './core/security/encryption.ts'
@@ -133,7 +133,7 @@ keys
   .command('generate')
   .description('print new random secrets; docs/security.md says how to change over to them')
   .action(() => {
-    for (const name of secrets) console.log(`${name}=${newSecret(name)}`)
+    for (const name of generatedSecrets) console.log(`${name}=${newSecret(name)}`)
   })
 
 keys

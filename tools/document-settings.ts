@@ -40,6 +40,9 @@ const envExample = [
     const isSet = secrets.includes(name) || name in examples
     return [`# ${description.replaceAll('`', '')}`, isSet ? line : `# ${line}`, '']
   }),
+  '# For compose.yaml alone: the password of its PostgreSQL, in letters, digits, - and _.',
+  `POSTGRES_PASSWORD=${sampleSecret}`,
+  '',
 ].join('\n')
 
 const configurationPage = [

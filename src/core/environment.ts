@@ -7,6 +7,8 @@ import { sampleSecret } from './settings.ts'
 
 const envFile = join(projectRoot, '.env')
 export const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
+/** What `.env` gets random values for: the secrets, and the password that compose.yaml gives its PostgreSQL. */
+export const generatedSecrets = [...secrets, 'POSTGRES_PASSWORD']
 
 /**
  * Collects the settings: the real environment, and beneath it the file `.env`.
@@ -32,7 +34,7 @@ function readEnvFile(): NodeJS.Dict<string> | undefined {
 
 function createEnvFile(): NodeJS.Dict<string> | undefined {
   const example = readFileSync(join(projectRoot, '.env.example'), 'utf8')
-  const content = secrets.reduce(
+  const content = generatedSecrets.reduce(
     (text, name) => text.replace(`${name}=${sampleSecret}`, `${name}=${newSecret(name)}`),
     example,
   )

@@ -24,7 +24,7 @@ vi.mock(import('../../src/core/config.ts'), async (original) => {
 
 const example = join(import.meta.dirname, '../../.env.example')
 const file = join(projectRoot, '.env')
-const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
+const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY', 'POSTGRES_PASSWORD']
 const given = { SECRET_KEY: 'from the environment', JWT_SECRET_KEY: 'from it too', ENCRYPTION_KEY: 'and this' }
 
 /** Loads with these variables set and none of the machine's that matter here. */
