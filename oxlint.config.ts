@@ -39,6 +39,7 @@ export default defineConfig({
     'typescript/no-misused-promises': 'error',
     'typescript/switch-exhaustiveness-check': 'error',
     'typescript/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+    'import/no-unassigned-import': ['error', { allow: ['**/require-node.js'] }],
     eqeqeq: 'error',
     'no-console': 'error',
     'no-var': 'error',
