@@ -12,8 +12,8 @@ export default {
   ],
   project: ['**/*.{ts,js}'],
   // Folders of platform packages: Node.js itself, which the scripts run on, and PostgreSQL for the tests.
-  // Swagger UI is read as files.
+  // The command, which npm links. Swagger UI is read as files.
   // From the system, where it has one.
   ignoreBinaries: ['redis-server'],
-  ignoreDependencies: ['@local/postgresql-runtime', 'swagger-ui-dist'],
+  ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

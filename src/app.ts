@@ -56,9 +56,9 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
   requireGuards(app)
   limitRates(app, config)
-  const routes = collectRoutes(app)
+  collectRoutes(app)
   for (const register of controllers) register(app, services)
-  if (config.DOCS_ENABLED) docsController(app, config.APP_NAME, routes)
+  if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)
 
   // Last: such hooks run in the order of their making, and readiness must say no before the wait begins.
   drainOnClose(app, config.SHUTDOWN_TIMEOUT_SECONDS)

@@ -10,6 +10,7 @@ import { createItemRepository } from './repositories/item.repository.ts'
 import { createSessionRepository } from './repositories/session.repository.ts'
 import { createThrottleRepository } from './repositories/throttle.repository.ts'
 import { createUserRepository } from './repositories/user.repository.ts'
+import { createAccountService } from './services/account.service.ts'
 import { createAudit } from './services/audit.service.ts'
 import { createAuthService } from './services/auth.service.ts'
 import { createHealthService } from './services/health.service.ts'
@@ -75,6 +76,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
     }),
     sessions: createSessionService({ sessions, accessTokens, transaction, audit }),
     users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
+    accounts: createAccountService({ users, sessions, passwords, transaction, audit }),
     items: createItemService({ items }),
     health: createHealthService(database),
     purge: createPurgeService({ sessions, throttles, events }),

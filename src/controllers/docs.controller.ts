@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import { open } from '../core/guards.ts'
-import { describeRoutes, type DocumentedRoute } from '../core/openapi.ts'
+import { describeRoutes } from '../core/openapi.ts'
 import type { App } from '../core/validation.ts'
 import { version } from '../core/version.ts'
 import { errorReply, problemReply } from '../schemas/responses.ts'
@@ -47,9 +47,9 @@ const assets: Record<string, string> = {
 }
 
 /** The API document, and Swagger UI from the package's own files. */
-export function docsController(app: App, title: string, routes: DocumentedRoute[]) {
+export function docsController(app: App, title: string) {
   let document: string | undefined
-  const render = () => JSON.stringify(describeRoutes(routes, { title, version, ...introduction }))
+  const render = () => JSON.stringify(describeRoutes(app.collectedRoutes, { title, version, ...introduction }))
 
   app.get(path, { onRequest: open }, async (_request, reply) => reply.redirect(`${path}/swagger`))
 

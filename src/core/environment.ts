@@ -10,6 +10,12 @@ export const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']
 /** What `.env` gets random values for: the secrets, and the password that compose.yaml gives its PostgreSQL. */
 export const generatedSecrets = [...secrets, 'POSTGRES_PASSWORD']
 
+/** Settings as they are given: by the real environment, and by the file `.env` where there is one. An empty variable is not given. */
+export function readEnvironment() {
+  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()))
+  return { given, file: readEnvFile() }
+}
+
 /**
  * Collects the settings: the real environment, and beneath it the file `.env`.
  *
@@ -17,10 +23,10 @@ export const generatedSecrets = [...secrets, 'POSTGRES_PASSWORD']
  * `.env.example` with random ones. It is never written in production, nor over an existing file.
  */
 export function loadEnvironment(): NodeJS.ProcessEnv {
-  const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()))
-  const unconfigured = secrets.some((name) => given[name] === undefined)
-  const file = readEnvFile() ?? (unconfigured && given['NODE_ENV'] !== 'production' ? createEnvFile() : {})
-  return { ...file, ...given }
+  const { given, file } = readEnvironment()
+  const isFirstStart =
+    file === undefined && given['NODE_ENV'] !== 'production' && secrets.some((name) => given[name] === undefined)
+  return { ...(isFirstStart ? createEnvFile() : file), ...given }
 }
 
 function readEnvFile(): NodeJS.Dict<string> | undefined {

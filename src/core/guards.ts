@@ -23,15 +23,16 @@ declare module 'fastify' {
  */
 export type Guard = (request: FastifyRequest) => Promise<void>
 
-/** Every guard, with the errors it can end in: the API document takes them from here. */
-const guards = new WeakMap<object, readonly ErrorCode[]>()
+/** Every guard: what it is called, and the errors it can end in. The list of routes and the API document take them from here. */
+const guards = new WeakMap<object, { name: string; errors: readonly ErrorCode[] }>()
 
-function guard(errors: readonly ErrorCode[], check: Guard): Guard {
-  guards.set(check, errors)
+function guard(name: string, errors: readonly ErrorCode[], check: Guard): Guard {
+  guards.set(check, { name, errors })
   return check
 }
 
-export const guardErrors = (check: Guard): readonly ErrorCode[] => guards.get(check) ?? []
+export const guardErrors = (check: Guard): readonly ErrorCode[] => guards.get(check)?.errors ?? []
+export const guardName = (check: Guard): string => guards.get(check)?.name ?? ''
 
 /** Whether a hook is one of these. */
 export const isGuard = (hook: unknown): hook is Guard => typeof hook === 'function' && guards.has(hook)
@@ -53,15 +54,15 @@ export function requireGuards(app: FastifyInstance): void {
 }
 
 /** For everyone. No token is read: a client whose token has died must still be able to sign in. */
-export const open = guard([], async () => {})
+export const open = guard('open', [], async () => {})
 
 /** For everyone, but a token that is sent must be valid. */
-export const optional = guard(['unauthorized'], async (request) => {
+export const optional = guard('optional', ['unauthorized'], async (request) => {
   if (request.headers.authorization !== undefined) await authenticated(request)
 })
 
 /** For those who are signed in. */
-export const authenticated = guard(['unauthorized'], async (request) => {
+export const authenticated = guard('authenticated', ['unauthorized'], async (request) => {
   // RFC 9110 §11.4: one space or more, then one token; with something behind it the whole is a bad one.
   const token = /^Bearer(?: +(.*))?$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined)
@@ -71,14 +72,14 @@ export const authenticated = guard(['unauthorized'], async (request) => {
 })
 
 /** For those whose e-mail is verified. */
-export const verified = guard(['unauthorized', 'forbidden'], async (request) => {
+export const verified = guard('verified', ['unauthorized', 'forbidden'], async (request) => {
   await authenticated(request)
   if (!request.actor.is_verified) throw new ForbiddenError('Verify your e-mail address first')
 })
 
 /** For those whose role carries a permission. */
 export const can = (permission: Permission): Guard =>
-  guard(['unauthorized', 'forbidden'], async (request) => {
+  guard(permission, ['unauthorized', 'forbidden'], async (request) => {
     await authenticated(request)
     if (!roleCan(request.actor.role, permission)) throw new ForbiddenError()
   })

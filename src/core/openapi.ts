@@ -7,6 +7,10 @@ import { statusOf } from './responses.ts'
 import { toJsonSchema } from './validation.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every route, in the order of their making. */
+    collectedRoutes: readonly CollectedRoute[]
+  }
   interface FastifySchema {
     operationId?: string
     summary?: string
@@ -30,23 +34,25 @@ interface DocumentInfo {
 
 type Json = Record<string, unknown>
 
-/** The routes that the document tells of, as they were registered. */
-export type DocumentedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest' | 'config'>
+/** A route as it was registered. The document tells of those with a schema. */
+export type CollectedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest' | 'config'>
 
-/** Collects the routes with a schema, as they are registered from now on. */
-export function collectRoutes(app: FastifyInstance): DocumentedRoute[] {
-  const routes: DocumentedRoute[] = []
+/** Collects the routes, as they are registered from now on. */
+export function collectRoutes(app: FastifyInstance): void {
+  const routes: CollectedRoute[] = []
+  app.decorate('collectedRoutes', routes)
   app.addHook('onRoute', (route) => {
-    if (route.schema && route.method !== 'HEAD') routes.push(route)
+    // Fastify adds a HEAD to each GET, and CORS a route for preflights.
+    if (route.method !== 'HEAD' && route.url !== '*') routes.push(route)
   })
-  return routes
 }
 
 /**
  * Makes the OpenAPI 3.1 document from the routes themselves: their schemas, guards and errors. What
  * validates a request is what describes it, so the two cannot differ.
  */
-export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...info }: DocumentInfo) {
+export function describeRoutes(collected: readonly CollectedRoute[], { errors, tags, ...info }: DocumentInfo) {
+  const routes = collected.filter(({ schema }) => schema)
   const schemas: Json = {}
 
   /** Zod refers to schemas that have a name; what it refers to becomes a component. */
@@ -71,7 +77,7 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
     }))
   }
 
-  const operationOf = (route: DocumentedRoute) => {
+  const operationOf = (route: CollectedRoute) => {
     const { schema = {}, onRequest } = route
     const guard = guardOf(onRequest)
     return {
@@ -169,19 +175,19 @@ export function describeRoutes(routes: DocumentedRoute[], { errors, tags, ...inf
   }
 }
 
-const tagsOf = (routes: DocumentedRoute[]) => [...new Set(routes.flatMap(({ schema }) => schema?.tags ?? []))]
+const tagsOf = (routes: CollectedRoute[]) => [...new Set(routes.flatMap(({ schema }) => schema?.tags ?? []))]
 
 /** The guard among a route's hooks. */
 export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
-const isLimited = ({ config }: DocumentedRoute) => config?.rateLimit !== false
+const isLimited = ({ config }: CollectedRoute) => config?.rateLimit !== false
 
 const rateLimitHeaders = {
   RateLimit: { $ref: '#/components/headers/RateLimit' },
   'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
 }
 
-function errorsOf(route: DocumentedRoute): number[] {
+function errorsOf(route: CollectedRoute): number[] {
   const { body, params, errors = [] }: FastifySchema = route.schema ?? {}
   const guard = guardOf(route.onRequest)
   const codes: ErrorCode[] = [

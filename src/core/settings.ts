@@ -102,7 +102,7 @@ export const settings = {
     .transform((value) => value.split(',').map((key) => key.trim()))
     .pipe(z.array(fernetKey))
     .describe(
-      'Fernet keys for encrypted columns, separated by commas: the first encrypts, all decrypt. After adding one run `npm run app -- keys rotate`.',
+      'Fernet keys for encrypted columns, separated by commas: the first encrypts, all decrypt. After adding one run `npx app keys rotate`.',
     ),
 
   JWT_ALGORITHM: z

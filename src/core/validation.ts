@@ -8,10 +8,8 @@ import type {
   FastifyTypeProvider,
 } from 'fastify'
 import { z } from 'zod'
-import { ValidationError, type FieldError } from './errors.ts'
-
-/** Faults told at most: enough to mend a form, too few to make a long answer of a hostile body. */
-const toldFaults = 20
+import { ValidationError } from './errors.ts'
+import { parseInput, toldFaults, toldName } from './input.ts'
 
 /** Lets Fastify take the types of requests and replies from their Zod schemas. */
 export interface ZodTypeProvider extends FastifyTypeProvider {
@@ -26,35 +24,12 @@ export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, Fasti
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data) => {
-    const { success, data: value, error } = schema.safeParse(data, { error: wording })
-    return success ? { value } : { error: new ValidationError(error.issues.slice(0, toldFaults).flatMap(fieldErrors)) }
+    try {
+      return { value: parseInput(schema, data) }
+    } catch (error) {
+      return { error: error as Error }
+    }
   }
-
-/** What is wrong with a field, where its schema does not say so itself. */
-const wording: z.core.$ZodErrorMap = (issue) => {
-  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is required'
-  if (issue.code === 'invalid_type') return `must be ${kinds[issue.expected] ?? issue.expected}`
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`
-  if (issue.code === 'too_small') return `must be at least ${issue.minimum}`
-  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`
-  return undefined
-}
-const kinds: Record<string, string> = {
-  string: 'a string',
-  number: 'a number',
-  int: 'a whole number',
-  object: 'an object',
-}
-
-/** Characters of a name that are told: the client chose it, and may have chosen a long one. */
-const toldName = 100
-
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
-  const at = (...more: PropertyKey[]) => [...issue.path, ...more].map(String).join('.').slice(0, toldName)
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.slice(0, toldFaults).map((key) => ({ field: at(key), message: 'is not a known field' }))
-  return [{ field: at() || 'body', message: issue.message }]
-}
 
 /**
  * Refuses what no schema looks at: a parameter given twice or as a list, on any route, and a body
@@ -67,8 +42,7 @@ export function refuseStrayInput(app: FastifyInstance): void {
       .map(([name]) => ({ field: name.slice(0, toldName), message: 'must be given once' }))
     if (repeated.length > 0) throw new ValidationError(repeated.slice(0, toldFaults))
     if (body === undefined || body === null || routeOptions.schema?.body !== undefined) return
-    const { error } = noBody.safeParse(body, { error: wording })
-    if (error) throw new ValidationError(error.issues.flatMap(fieldErrors))
+    parseInput(noBody, body)
   })
 }
 const noBody = z.strictObject({})

@@ -12,4 +12,14 @@ export interface Engine {
   fold(text: Expression<string | null>): RawBuilder<string>
   /** Taken in a transaction, keeps every other migrator out until it ends. */
   readonly migrationLock: string
+  /** Statements that select, as `statement`, what drops each thing in the database, in the order to run them in. */
+  readonly dropStatements: string
+  /** The bytes that the database takes, or one of its tables with its indexes. */
+  size(table?: string): RawBuilder<number>
+  /** What the database is called, and its version. */
+  readonly version: RawBuilder<string>
+  /** Writes the whole database into a file, as it is at one moment, while others use it. @throws BackupError */
+  backup(file: string): Promise<void>
+  /** Puts what a backup holds in the place of everything in the database: all of it or nothing. @throws BackupError */
+  restore(file: string): Promise<void>
 }

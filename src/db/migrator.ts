@@ -121,7 +121,18 @@ export const upgrade = (database: Database): Promise<string[]> =>
 export const downgrade = (database: Database, all = false): Promise<string[]> =>
   migrate(database, (migrator, transaction) => migrator.down({ transaction, ...(all && { to: 0 }) }))
 
-type Run = (migrator: IMigrator, transaction: object) => Promise<{ name: string }[]>
+/** Drops everything in the database and applies every migration, together. Gives their names. */
+export const reset = (database: Database): Promise<string[]> =>
+  migrate(database, async (migrator, transaction) => {
+    const { kind, dropStatements } = database.engine
+    const execute = (text: string) =>
+      transaction.executeQuery<{ statement: string }>(CompiledQuery.raw(text)).then(({ rows }) => rows)
+    for (const { statement } of await execute(dropStatements)) await execute(statement)
+    await execute(createMigrationTable[kind])
+    return migrator.up({ transaction })
+  })
+
+type Run = (migrator: IMigrator, transaction: ControlledTransaction<Tables>) => Promise<{ name: string }[]>
 
 /** Runs migrations under a lock and in one transaction: of several processes one migrates, and a failure changes nothing. */
 async function migrate(database: Database, run: Run): Promise<string[]> {

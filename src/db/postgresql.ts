@@ -49,8 +49,33 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
     migrationLock: `select pg_advisory_xact_lock(4711, 1)`,
+    dropStatements,
+    size: (table) =>
+      table === undefined
+        ? sql`pg_database_size(current_database())`
+        : sql`pg_total_relation_size(quote_ident(${table})::regclass)`,
+    version: sql`'PostgreSQL ' || current_setting('server_version')`,
+    backup: async (file) => (await import('./postgresql-backup.ts')).backup(url, file),
+    restore: async (file) => (await import('./postgresql-backup.ts')).restore(url, file),
   }
 }
+
+/** Everything in the schema but what extensions brought. `cascade`, and so `if exists`: one thing takes others along. */
+export const dropStatements = `
+  select format('drop %s if exists %s cascade', kind, name) as statement
+  from (
+    select 'pg_class'::regclass as class, oid, oid::regclass::text as name,
+      case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end as kind
+    from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
+    union all
+    select 'pg_proc'::regclass, oid, oid::regprocedure::text, 'routine'
+    from pg_proc where pronamespace = current_schema()::regnamespace
+    union all
+    select 'pg_type'::regclass, oid, oid::regtype::text, 'type'
+    from pg_type where typnamespace = current_schema()::regnamespace and typtype in ('e', 'd')
+  ) as things
+  where not exists (select from pg_depend where classid = class and objid = oid and deptype = 'e')
+`
 
 /** Makes a connection explain its errors, and gives it up when it no longer answers. */
 function explainErrors(client: pg.PoolClient): void {

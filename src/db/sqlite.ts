@@ -32,6 +32,17 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
     fold: (text) => sql`fold(${text})`,
     // BEGIN IMMEDIATE has taken the lock already.
     migrationLock: 'select 1',
+    // Virtual tables first: their own tables go with them.
+    dropStatements: `
+      select 'drop ' || type || ' if exists "' || replace(name, '"', '""') || '"' as statement from sqlite_master
+      where type in ('table', 'view') and name not like 'sqlite~_%' escape '~' order by sql not like 'create virtual%'`,
+    size: (table) =>
+      table === undefined
+        ? sql`(select page_count * page_size from pragma_page_count, pragma_page_size)`
+        : sql`(select sum(pgsize) from dbstat where name in (select name from sqlite_master where tbl_name = ${table}))`,
+    version: sql`'SQLite ' || sqlite_version()`,
+    backup: async (target) => (await import('./sqlite-backup.ts')).backup(path, target),
+    restore: async (source) => (await import('./sqlite-backup.ts')).restore(path, source),
   }
 }
 

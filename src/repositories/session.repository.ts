@@ -121,6 +121,15 @@ export function createSessionRepository({ query, clock }: Database) {
         .limit(limit)
         .execute(),
 
+    /** How many sessions of an account live. */
+    async countLive(userId: number): Promise<number> {
+      const { total } = await live()
+        .where('user_id', '=', userId)
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow()
+      return total
+    },
+
     /** Gives false when it had ended already. */
     async revoke(publicId: string, reason: RevokeReason): Promise<boolean> {
       const revoked = await revoking(reason).where('public_id', '=', publicId).returning('id').executeTakeFirst()

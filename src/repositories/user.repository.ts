@@ -1,4 +1,5 @@
 import type { Insertable, Updateable } from 'kysely'
+import { offsetOf, type PageRequest } from '../core/pagination.ts'
 import type { Database } from '../db/database.ts'
 import type { Role } from '../models/enums.ts'
 import type { Tables } from '../models/index.ts'
@@ -7,12 +8,19 @@ type NewUser = Pick<
   Insertable<Tables['users']>,
   'email' | 'password_hash' | 'first_name' | 'last_name' | 'role' | 'is_verified'
 >
+interface AccountFilter {
+  role?: Role | undefined
+  is_active?: boolean | undefined
+  is_verified?: boolean | undefined
+  /** Part of the e-mail or of a name. */
+  contains?: string | undefined
+}
 type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_name'>
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
 /** The accounts: reads and changes see live ones alone. */
-export function createUserRepository({ query, clock }: Database) {
+export function createUserRepository({ query, clock, contains }: Database) {
   const profile = [
     'public_id',
     'email',
@@ -25,8 +33,27 @@ export function createUserRepository({ query, clock }: Database) {
     'updated_at',
   ] as const
 
+  const account = [...profile, 'last_login', 'last_login_ip', 'password_changed_at'] as const
+
   const live = () => query().selectFrom('users').where('deleted_at', 'is', null)
   const changing = (id: number) => query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
+
+  /** Makes a change of one account, and tells whether there was one to make. */
+  async function isMade(change: ReturnType<typeof changing>): Promise<boolean> {
+    const changed = await change.set({ updated_at: clock() }).returning('id').executeTakeFirst()
+    return changed !== undefined
+  }
+
+  function matching({ role, is_active, is_verified, contains: part }: AccountFilter) {
+    let users = live()
+    if (role !== undefined) users = users.where('role', '=', role)
+    if (is_active !== undefined) users = users.where('is_active', '=', is_active)
+    if (is_verified !== undefined) users = users.where('is_verified', '=', is_verified)
+    if (part === undefined) return users
+    return users.where(({ or, ref }) =>
+      or([contains(ref('email'), part), contains(ref('first_name'), part), contains(ref('last_name'), part)]),
+    )
+  }
 
   return {
     /** What an account may see of itself. */
@@ -73,33 +100,47 @@ export function createUserRepository({ query, clock }: Database) {
     },
 
     /** Gives false when the password was changed meanwhile. */
-    async changePassword(id: number, verifiedHash: string, newHash: string): Promise<boolean> {
-      const changed = await changing(id)
-        .where('password_hash', '=', verifiedHash)
-        .set({ password_hash: newHash, password_changed_at: clock(), updated_at: clock() })
-        .returning('id')
-        .executeTakeFirst()
-      return changed !== undefined
-    },
-
-    /** Gives undefined when no live account has the e-mail. */
-    changeRole: (email: string, role: Role) =>
-      query()
-        .updateTable('users')
-        .where('email', '=', email)
-        .where('deleted_at', 'is', null)
-        .set({ role, updated_at: clock() })
-        .returning('public_id')
-        .executeTakeFirst(),
+    changePassword: (id: number, verifiedHash: string, newHash: string) =>
+      isMade(
+        changing(id)
+          .where('password_hash', '=', verifiedHash)
+          .set({ password_hash: newHash, password_changed_at: clock() }),
+      ),
 
     /** Shuts an account; its sessions are the caller's to end. Gives false when it was shut already. */
-    async deactivate(id: number): Promise<boolean> {
-      const deactivated = await changing(id)
-        .where('is_active', '=', true)
-        .set({ is_active: false, updated_at: clock() })
-        .returning('id')
-        .executeTakeFirst()
-      return deactivated !== undefined
+    deactivate: (id: number) => isMade(changing(id).where('is_active', '=', true).set({ is_active: false })),
+
+    // What operators do.
+
+    /** An account by its public id or, if the text has an @, by its e-mail. */
+    findAccount: (name: string) =>
+      live()
+        .where(name.includes('@') ? 'email' : 'public_id', '=', name)
+        .select(['id', ...account])
+        .executeTakeFirst(),
+
+    /** A page of the accounts that match, newest first. */
+    listAccounts: (filter: AccountFilter, page: PageRequest) =>
+      matching(filter).select(account).orderBy('id', 'desc').limit(page.per_page).offset(offsetOf(page)).execute(),
+
+    async countAccounts(filter: AccountFilter): Promise<number> {
+      const { total } = await matching(filter)
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow()
+      return total
     },
+
+    /** Gives false when it has the role already. */
+    changeRole: (id: number, role: Role) => isMade(changing(id).where('role', '!=', role).set({ role })),
+
+    /** Opens a deactivated account again. Gives false when it is open. */
+    activate: (id: number) => isMade(changing(id).where('is_active', '=', false).set({ is_active: true })),
+
+    /** Gives false when it is verified already. */
+    verify: (id: number) => isMade(changing(id).where('is_verified', '=', false).set({ is_verified: true })),
+
+    /** Sets a password without asking for the old one. Gives false when the account was deleted meanwhile. */
+    resetPassword: (id: number, password_hash: string) =>
+      isMade(changing(id).set({ password_hash, password_changed_at: clock() })),
   }
 }

@@ -1,9 +1,8 @@
-import type { Actor, Client } from '../core/actor.ts'
+import type { Actor } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
 import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
 import type { Passwords } from '../core/security/passwords.ts'
 import type { Database } from '../db/database.ts'
-import type { Role } from '../models/enums.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
 import type { PasswordChange, ProfileUpdate } from '../schemas/user.schema.ts'
@@ -18,7 +17,7 @@ export interface UserDependencies {
   audit: Audit
 }
 
-/** What people do with their own account, and operators with any. */
+/** What people do with their own account. */
 export function createUserService({ users, sessions, throttle, passwords, transaction, audit }: UserDependencies) {
   const notFound = () => new NotFoundError('There is no such account')
 
@@ -68,14 +67,6 @@ export function createUserService({ users, sessions, throttle, passwords, transa
       // It was changed meanwhile.
       if (!changed) throw await refused()
     },
-
-    /** Gives an account another role, from its next request on. For operators. @throws NotFoundError */
-    setRole: (email: string, role: Role, client: Client) =>
-      transaction(async () => {
-        const user = await users.changeRole(email.trim().toLowerCase(), role)
-        if (!user) throw notFound()
-        await audit('role.changed', client, { user: user.public_id, reason: role })
-      }),
 
     /** Deactivates the account and ends every session, together. */
     async deactivate(actor: Actor) {

@@ -167,7 +167,7 @@ onEachDatabase((kind) => {
       },
       async 'a changed role'(_send, client) {
         const account = await api.account()
-        await api.services.users.setRole(account.email, 'moderator', client)
+        await api.services.accounts.setRole(account.email, 'moderator', client)
         return { event: 'role.changed', user: await userOf(account), reason: 'moderator' }
       },
     }

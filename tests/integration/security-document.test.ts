@@ -64,14 +64,19 @@ onEachDatabase((kind) => {
 
 const project = useProject()
 
-test('the command for new keys prints three that are accepted, others each time, and writes no file', async () => {
+test('the command for new keys prints what is accepted, others each time, and writes no file', async () => {
   const [first, second] = await Promise.all([project.app(['keys', 'generate']), project.app(['keys', 'generate'])])
   const keys = [first, second].map(({ output }) => parseEnv(output))
   for (const made of keys) {
-    expect(Object.keys(made).toSorted()).toEqual(['ENCRYPTION_KEY', 'JWT_SECRET_KEY', 'SECRET_KEY'])
+    expect(Object.keys(made).toSorted()).toEqual([
+      'ENCRYPTION_KEY',
+      'JWT_SECRET_KEY',
+      'POSTGRES_PASSWORD',
+      'SECRET_KEY',
+    ])
     // Long enough for every algorithm.
     expect(readConfig({ ...made, JWT_ALGORITHM: 'HS512' })).toMatchObject({ SECRET_KEY: made['SECRET_KEY'] })
   }
-  expect(new Set(keys.flatMap((made) => Object.values(made))).size).toBe(6)
+  expect(new Set(keys.flatMap((made) => Object.values(made))).size).toBe(8)
   expect(readdirSync(project.folder)).not.toContain('.env')
 })

@@ -184,6 +184,7 @@ onEachDatabase((kind) => {
         auth: carelessService(others.auth),
         users: carelessService(others.users),
         items: carelessService(others.items),
+        accounts: others.accounts,
         health: others.health,
       } satisfies Services
       const app = await createApp(config, services, log)

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { authenticated, can, open, optional, verified } from '../../src/core/guards.ts'
-import { describeRoutes, guardOf, type DocumentedRoute } from '../../src/core/openapi.ts'
+import { describeRoutes, guardOf, type CollectedRoute } from '../../src/core/openapi.ts'
 import { errorReply, problemReply } from '../../src/schemas/responses.ts'
 
 const thing = z.object({ name: z.string() }).meta({ id: 'Thing' })
 const usual = { operationId: 'getThing', summary: 'Get', description: 'Gets.', tags: ['things'] }
-const route = (parts: Partial<DocumentedRoute> = {}): DocumentedRoute => ({
+const route = (parts: Partial<CollectedRoute> = {}): CollectedRoute => ({
   method: 'GET',
   url: '/things/:public_id',
   onRequest: open,
   schema: { ...usual, response: { 200: thing } },
   ...parts,
 })
-const describeAll = (...routes: DocumentedRoute[]) =>
+const describeAll = (...routes: CollectedRoute[]) =>
   describeRoutes(routes, {
     title: 'Things',
     version: '1.2.3',
@@ -28,7 +28,7 @@ interface Operation {
   requestBody?: object
   responses: Record<string, { headers?: object }>
 }
-const operationOf = (parts?: Partial<DocumentedRoute>) => {
+const operationOf = (parts?: Partial<CollectedRoute>) => {
   const described = route(parts)
   return Object.values(describeAll(described).paths)[0]![String(described.method).toLowerCase()] as Operation
 }

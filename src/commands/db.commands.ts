@@ -1,0 +1,182 @@
+import type { Command } from 'commander'
+import type { Config } from '../core/config.ts'
+import { createPasswords } from '../core/security/passwords.ts'
+import type { Database } from '../db/database.ts'
+import { migrationStatus } from '../db/migrations.ts'
+import { seed } from '../db/seed.ts'
+import { databaseStats } from '../db/stats.ts'
+import { requireMigrated, withDatabase } from './context.ts'
+import { confirm, showProgress, UsageError } from './questions.ts'
+import { printJson, printTable, say } from './terminal.ts'
+
+interface Yes {
+  yes?: true
+}
+
+interface Json {
+  json?: true
+}
+
+/** Loaded by the commands that need it: it brings the ORM along. */
+const migrator = () => import('../db/migrator.ts')
+
+const tell = (names: string[], done: string, nothing: string) => {
+  for (const name of names) say(`${done} ${name}`)
+  if (names.length === 0) say(nothing)
+}
+
+const refuseInProduction = ({ NODE_ENV }: Config, what: string) => {
+  if (NODE_ENV === 'production') throw new Error(`${what} is not for production.`)
+}
+
+/** `app db …`: the database. */
+export function dbCommands(app: Command): void {
+  const db = app.command('db').description('the database: migrations, seeds, backups')
+
+  db.command('migrate')
+    .description('write a migration, for both databases, from what changed in the models')
+    .argument('<description>', 'a few words, such as "add tags to items"')
+    .action(async (description: string) => {
+      const { createMigrations } = await migrator()
+      tell(await createMigrations(description), 'wrote', 'The models have not changed: nothing to write.')
+    })
+
+  db.command('upgrade')
+    .description('apply every pending migration')
+    .action(() =>
+      withDatabase(async (database) => {
+        const { upgrade } = await migrator()
+        tell(await upgrade(database), 'applied', 'The database is up to date.')
+      }),
+    )
+
+  db.command('downgrade')
+    .description('take back the last migration; in production it asks')
+    .option('--all', 'take back every migration: this empties the database')
+    .option('--yes', 'do not ask')
+    .action(({ all, yes }: Yes & { all?: true }) =>
+      withDatabase(async (database, config) => {
+        const isProduction = config.NODE_ENV === 'production'
+        if (isProduction) await confirm('Drop tables or columns of production, with their data?', yes)
+        const { downgrade } = await migrator()
+        tell(await downgrade(database, all), 'took back', 'No migration is applied.')
+      }),
+    )
+
+  db.command('status')
+    .description('show which migrations are applied; exit code 1 when some are pending')
+    .option('--json', 'print JSON')
+    .action(({ json }: Json) =>
+      withDatabase(async (database) => {
+        const status = await migrationStatus(database)
+        if (status.pending.length > 0) process.exitCode = 1
+        if (json) return printJson(status)
+        tell(status.applied, 'applied', 'No migration is applied.')
+        tell(status.pending, 'pending', 'No migration is pending.')
+      }),
+    )
+
+  db.command('check')
+    .description('exit code 1 when a model was changed and its migration forgotten; needs no database')
+    .action(async () => {
+      const { findDrift } = await migrator()
+      const drifted = await findDrift()
+      if (drifted.length > 0)
+        throw new Error(
+          `Models and migrations differ (${drifted.join(', ')}): run npm run db:migrate -- "what changed"`,
+        )
+      say('Models and migrations agree.')
+    })
+
+  db.command('seed')
+    .description('fill an empty database with the test users and sample items; with numbers, fill it up to as many')
+    .option('--users <n>', 'accounts in all, each with the password of the test users')
+    .option('--items <n>', 'items in all')
+    .action((wanted: { users?: string; items?: string }) =>
+      withDatabase(async (database, config) => {
+        refuseInProduction(config, 'Seeding, with passwords that everybody knows,')
+        await requireMigrated(database)
+        const isNew = await seed(database, createPasswords(config))
+        say(isNew ? 'Seeded.' : 'There are users already: the test users and sample items were left out.')
+        await fillUp(database, config, {
+          users: amount('--users', wanted.users),
+          items: amount('--items', wanted.items),
+        })
+      }),
+    )
+
+  db.command('reset')
+    .description('drop everything, migrate and seed anew; asks, and refuses in production')
+    .option('--yes', 'do not ask')
+    .action(({ yes }: Yes) =>
+      withDatabase(async (database, config) => {
+        refuseInProduction(config, 'Dropping everything')
+        await confirm('Drop everything in the database?', yes)
+        const { reset } = await migrator()
+        tell(await reset(database), 'applied', 'There are no migrations.')
+        await seed(database, createPasswords(config))
+        say('Seeded.')
+      }),
+    )
+
+  db.command('stats')
+    .description('show how large the database and its tables are')
+    .option('--json', 'print JSON')
+    .action(({ json }: Json) =>
+      withDatabase(async (database) => {
+        const stats = await databaseStats(database)
+        if (json) return printJson(stats)
+        const rows = stats.tables.map(({ name, rows: count, bytes }) => [name, count, size(bytes)])
+        printTable(['table', 'rows', 'size'], [...rows, [stats.version, '', size(stats.bytes)]])
+      }),
+    )
+
+  db.command('backup')
+    .description('write the database into a new file, while it is used; PostgreSQL by pg_dump')
+    .argument('<file>', 'a file that is not there yet')
+    .action((file: string) =>
+      withDatabase(async ({ engine }) => {
+        await engine.backup(file)
+        say(`${file} holds the database as it was a moment ago.`)
+      }),
+    )
+
+  db.command('restore')
+    .description('replace everything in the database by a backup, or nothing of it; asks')
+    .argument('<file>', 'what "db backup" wrote, of the same kind of database')
+    .option('--yes', 'do not ask')
+    .action((file: string, { yes }: Yes) =>
+      withDatabase(async (database) => {
+        await confirm(`Replace everything in the database by ${file}?`, yes)
+        await database.engine.restore(file)
+        const { pending } = await migrationStatus(database)
+        say(`The database is as it was in ${file}.`)
+        if (pending.length > 0) say(`Migrations that came later: ${pending.length}. Run "app db upgrade".`)
+      }),
+    )
+}
+
+/** Adds what is missing to the numbers wanted, telling how far it is. */
+async function fillUp(database: Database, config: Config, wanted: { users: number; items: number }): Promise<void> {
+  if (wanted.users + wanted.items === 0) return
+  const { planBulk } = await import('../db/bulk-seed.ts')
+  const plan = await planBulk(database, createPasswords(config), wanted)
+  for (const [table, { missing, add }] of Object.entries(plan)) {
+    const { advance, done } = await showProgress(`Adding ${missing} ${table}`, missing)
+    await add(advance)
+    done()
+    if (wanted[table as keyof typeof wanted] > 0) say(`${table}: ${missing} added`)
+  }
+}
+
+/** @throws UsageError that names the option */
+function amount(option: string, given = '0'): number {
+  if (!/^\d{1,9}$/.test(given)) throw new UsageError(`${option} must be a whole number below a billion`)
+  return Number(given)
+}
+
+const size = (bytes: number): string => {
+  const steps = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const step = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), steps.length - 1)
+  return `${(bytes / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${steps[step]}`
+}

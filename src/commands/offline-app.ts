@@ -1,0 +1,31 @@
+import { pino } from 'pino'
+import { createApp } from '../app.ts'
+import { readConfig } from '../core/config.ts'
+import { newSecret, readEnvironment, secrets } from '../core/environment.ts'
+import type { App } from '../core/validation.ts'
+import { openDatabase } from '../db/database.ts'
+import { createServices } from '../wiring.ts'
+
+/**
+ * Builds the application as it is configured, but for what it would connect to, and takes it down again: for
+ * looking at its routes. Where no secrets are configured it makes do with new ones.
+ */
+export async function withOfflineApp(
+  work: (app: App) => Promise<void> | void,
+  overrides: NodeJS.Dict<string> = {},
+): Promise<void> {
+  const { given, file } = readEnvironment()
+  const standIns = Object.fromEntries(secrets.map((name) => [name, newSecret(name)]))
+  const config = readConfig({ ...standIns, ...file, ...given, ...overrides, REDIS_URL: undefined })
+  const log = pino({ level: 'silent' })
+  // It connects with its first statement, and there is none.
+  const database = openDatabase(config)
+  const app = await createApp(config, createServices(config, database, log), log)
+  try {
+    await app.ready()
+    await work(app)
+  } finally {
+    await app.close()
+    await database.close()
+  }
+}

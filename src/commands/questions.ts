@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { text as readAll } from 'node:stream/consumers'
+import type { CANCEL_SYMBOL } from '@clack/prompts'
+
+/** The command was used wrongly. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** Somebody thought better of it. */
+export class CancelledError extends Error {
+  override name = 'CancelledError'
+  constructor() {
+    super('Nothing was changed.')
+  }
+}
+
+/** Loaded by the commands that ask. */
+const prompts = () => import('@clack/prompts')
+
+const isTerminal = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+
+/** Standard output is for results. */
+const output = process.stderr
+
+async function answered<T>(answer: Promise<T | typeof CANCEL_SYMBOL>): Promise<T> {
+  const given = await answer
+  if (typeof given === 'symbol') throw new CancelledError()
+  return given
+}
+
+/**
+ * Gives what an option said, or else asks for it.
+ * @throws UsageError when nobody is there to be asked
+ */
+export async function askFor(given: string | undefined, option: string, question: string): Promise<string> {
+  if (given !== undefined) return given
+  if (!isTerminal()) throw new UsageError(`${option} is missing, and there is no terminal to ask at`)
+  const { text } = await prompts()
+  return answered(text({ message: question, output }))
+}
+
+/**
+ * Goes on when told to.
+ * @throws CancelledError when told not to; UsageError when nobody is there to be asked
+ */
+export async function confirm(question: string, yes: boolean | undefined): Promise<void> {
+  if (yes) return
+  if (!isTerminal()) throw new UsageError('Add --yes: there is no terminal to ask at')
+  const { confirm: ask } = await prompts()
+  if (!(await answered(ask({ message: question, initialValue: false, output })))) throw new CancelledError()
+}
+
+export interface PasswordOptions {
+  passwordStdin?: true
+  generatePassword?: true
+}
+
+/**
+ * Gets a new password: asked for twice, read from standard input, or made, in which case it is the command's to
+ * show. Never from an argument, which the list of processes and the shell's history would tell.
+ */
+export async function newPassword({ passwordStdin, generatePassword }: PasswordOptions): Promise<string> {
+  if (passwordStdin && generatePassword) throw new UsageError('Give --password-stdin or --generate-password, not both')
+  // The line end is the shell's; everything before it is the password's.
+  if (passwordStdin) return (await readAll(process.stdin)).replace(/\r?\n$/, '')
+  if (generatePassword) return randomBytes(15).toString('base64url')
+  if (!isTerminal())
+    throw new UsageError('Add --password-stdin or --generate-password: there is no terminal to ask for a password at')
+  const { password: ask } = await prompts()
+  const first = await answered(ask({ message: 'New password', output }))
+  await answered(
+    ask({
+      message: 'The same again',
+      output,
+      validate: (second) => (second === first ? undefined : 'That is another one'),
+    }),
+  )
+  return first
+}
+
+/** Shows how far a long work is, on a terminal. Gives what to call after each step, and at the end. */
+export async function showProgress(message: string, total: number) {
+  if (!isTerminal() || total === 0) return { advance: () => {}, done: () => {} }
+  const { progress } = await prompts()
+  const bar = progress({ max: total, output })
+  bar.start(message)
+  let sum = 0
+  return {
+    advance(steps: number) {
+      sum += steps
+      bar.advance(steps, `${message}: ${Math.floor((sum / total) * 100)} %`)
+    },
+    done: () => bar.stop(message),
+  }
+}

@@ -1,0 +1,93 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { BackupError, writeWhole } from './backup.ts'
+import { migrationTable } from './migrations.ts'
+import { dropStatements } from './postgresql.ts'
+
+// By PostgreSQL's own programs, which must be as new as the server at least.
+
+/** Dumps the database into a new file, in PostgreSQL's compressed format. @throws BackupError */
+export async function backup(url: string, file: string): Promise<void> {
+  await writeWhole(file, async (draft) => {
+    await finished(start('pg_dump', ['--format=custom', `--file=${draft}`, ...connection(url)], url))
+  })
+}
+
+/**
+ * Replaces everything in the database by what a backup holds, in one transaction.
+ * @throws BackupError when the file is no backup, or PostgreSQL refuses a part of it
+ */
+export async function restore(url: string, file: string): Promise<void> {
+  if (!existsSync(file)) throw new BackupError(`There is no file ${file}`)
+  const listed = start('pg_restore', ['--list', file], url)
+  const [content] = await Promise.all([text(listed.stdout!), finished(listed)])
+  if (!content.includes(` ${migrationTable} `)) throw new BackupError(`${file} is no backup of this service`)
+
+  const psql = start(
+    'psql',
+    ['--no-psqlrc', '--quiet', '--output=/dev/null', '--set=ON_ERROR_STOP=1', ...connection(url)],
+    url,
+  )
+  // It ends early when PostgreSQL refuses something; what that was, `finished` tells.
+  psql.stdin!.on('error', () => {})
+  const done = finished(psql)
+  psql.stdin!.write(`begin;\n${dropStatements} \\gexec\n`)
+  const archive = start('pg_restore', ['--no-owner', '--file=-', file], url)
+  archive.stdout!.pipe(psql.stdin!, { end: false })
+  try {
+    await Promise.race([finished(archive), done])
+    psql.stdin!.write('\ncommit;\n')
+  } finally {
+    // Without its commit, whatever came through is undone.
+    psql.stdin!.end()
+    archive.kill()
+    await done
+  }
+}
+
+/** Starts one of PostgreSQL's programs. The password goes through the environment: arguments can be read by everybody. */
+function start(program: string, parameters: string[], url: string): ChildProcess {
+  const { password } = new URL(url)
+  return spawn(program, parameters, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      LC_ALL: 'C',
+      PGAPPNAME: 'app',
+      ...(password && { PGPASSWORD: decodeURIComponent(password) }),
+    },
+  })
+}
+
+/** The arguments that say which database; the driver's `no-verify` is PostgreSQL's `require`. */
+function connection(address: string): string[] {
+  const url = new URL(address)
+  url.password = ''
+  if (url.searchParams.get('sslmode') === 'no-verify') url.searchParams.set('sslmode', 'require')
+  return ['--no-password', `--dbname=${url.href}`]
+}
+
+/** Waits for a program's end. @throws BackupError in its own words, or when it is not installed */
+async function finished(program: ChildProcess): Promise<void> {
+  const name = program.spawnfile
+  const complaints = text(program.stderr!)
+  try {
+    const [code] = (await once(program, 'close')) as [number | null]
+    if (code !== 0) throw new BackupError(`${name}: ${oneLine(await complaints) || `ended with ${code}`}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new BackupError(
+      `${name} is not installed: it comes with PostgreSQL's client programs, of the server's version or later`,
+      { cause: error },
+    )
+  }
+}
+
+const oneLine = (output: string) =>
+  output
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/^\w+: (error: )?/, '').trim())
+    .join('; ')
