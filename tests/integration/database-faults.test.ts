@@ -189,6 +189,14 @@ describe('on postgresql alone', () => {
     await work
   })
 
+  test('a certificate that the URL names and that cannot be read is an outage, which tells the file', async () => {
+    const missing = '/nowhere/ca.crt'
+    const database = openQuick(`${url}?sslmode=verify-full&sslrootcert=${missing}`)
+    const cause = expect.objectContaining({ code: 'ENOENT', message: expect.stringContaining(missing) as string })
+    for (const work of [() => database.ping(), () => database.transaction(() => database.ping())])
+      expect(await outcome(work())).toMatchObject({ code: 'unavailable', cause })
+  })
+
   test('where nobody listens, every statement is an outage', async () => {
     const probe = createServer().listen(0, '127.0.0.1')
     await once(probe, 'listening')
