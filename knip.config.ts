@@ -14,6 +14,6 @@ export default {
   // Folders of platform packages: Node.js itself, which the scripts run on, and PostgreSQL for the tests.
   // Swagger UI is read as files.
   // From the system, where it has one.
-  ignoreBinaries: ['redis-server'],
+  ignoreBinaries: ['pgbouncer', 'redis-server'],
   ignoreDependencies: ['@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig
