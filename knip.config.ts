@@ -11,9 +11,8 @@ export default {
     'tests/**/*.test.ts',
   ],
   project: ['**/*.{ts,js}'],
-  // Folders of platform packages: Node.js itself, which the scripts run on, and PostgreSQL for the tests.
-  // The command, which npm links. Swagger UI is read as files.
   // From the system, where it has one.
-  ignoreBinaries: ['redis-server'],
+  ignoreBinaries: ['pgbouncer', 'redis-server'],
+  // The command, which npm links; a folder of platform packages, PostgreSQL for the tests; Swagger UI, read as files.
   ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

@@ -27,13 +27,15 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
   // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
   pool.on('error', () => {})
   pool.on('connect', explainErrors)
+  // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
+  const connect = async () => pool.connect()
   return {
     kind: 'postgresql',
     dialect: new PostgresDialect({
       pool: {
         // Whatever the reason: who cannot connect has no database.
         async connect() {
-          const client = await pool.connect().catch((error: unknown) => {
+          const client = await connect().catch((error: unknown) => {
             throw new UnavailableError('The database is not available right now', { cause: error })
           })
           if (!pool.ending) return client

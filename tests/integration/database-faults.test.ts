@@ -12,7 +12,7 @@ import { ConflictError, UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
 import { createUserRepository } from '../../src/repositories/user.repository.ts'
-import { freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { behindPgbouncer, freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { settings } from '../support/settings.ts'
 
 const opened: Database[] = []
@@ -110,7 +110,8 @@ describe('on postgresql alone', () => {
       for (const { pid } of rows) await administration.query('select pg_terminate_backend($1, 5000)', [pid])
     })
 
-  test('statements, locks and transactions that do nothing have a time limit', async () => {
+  // A PgBouncer has time limits and connections of its own.
+  test.skipIf(behindPgbouncer)('statements, locks and transactions that do nothing have a time limit', async () => {
     const database = openQuick(url)
     await administration.query('begin')
     await administration.query('lock table items')
@@ -139,23 +140,26 @@ describe('on postgresql alone', () => {
     await database.ping()
   })
 
-  test('a connection killed in the middle of a statement is an outage for it alone', async () => {
-    const database = openQuick(url)
-    const statement = outcome(sleepInDatabase(database, 30))
-    const transaction = outcome(
-      database.transaction(async () => {
-        await createItemRepository(database).add({ name: 'lost' })
-        await sleepInDatabase(database, 30)
-      }),
-    )
-    await kill(2, 'active')
-    expect(await statement).toBeInstanceOf(UnavailableError)
-    expect(await transaction).toBeInstanceOf(UnavailableError)
-    await vi.waitFor(() => database.ping())
-    expect(await createItemRepository(database).count({ contains: 'lost' })).toBe(0)
-  })
+  test.skipIf(behindPgbouncer)(
+    'a connection killed in the middle of a statement is an outage for it alone',
+    async () => {
+      const database = openQuick(url)
+      const statement = outcome(sleepInDatabase(database, 30))
+      const transaction = outcome(
+        database.transaction(async () => {
+          await createItemRepository(database).add({ name: 'lost' })
+          await sleepInDatabase(database, 30)
+        }),
+      )
+      await kill(2, 'active')
+      expect(await statement).toBeInstanceOf(UnavailableError)
+      expect(await transaction).toBeInstanceOf(UnavailableError)
+      await vi.waitFor(() => database.ping())
+      expect(await createItemRepository(database).count({ contains: 'lost' })).toBe(0)
+    },
+  )
 
-  test('connections killed while idle are replaced', async () => {
+  test.skipIf(behindPgbouncer)('connections killed while idle are replaced', async () => {
     const database = openQuick(url)
     await Promise.all([sleepInDatabase(database, 0.05), sleepInDatabase(database, 0.05)])
     await kill(2, 'idle')
@@ -187,6 +191,14 @@ describe('on postgresql alone', () => {
     await setImmediate()
     await expect(database.close()).resolves.toBeUndefined()
     await work
+  })
+
+  test('a certificate that the URL names and that cannot be read is an outage, which tells the file', async () => {
+    const missing = '/nowhere/ca.crt'
+    const database = openQuick(`${url}?sslmode=verify-full&sslrootcert=${missing}`)
+    const cause = expect.objectContaining({ code: 'ENOENT', message: expect.stringContaining(missing) as string })
+    for (const work of [() => database.ping(), () => database.transaction(() => database.ping())])
+      expect(await outcome(work())).toMatchObject({ code: 'unavailable', cause })
   })
 
   test('where nobody listens, every statement is an outage', async () => {

@@ -7,6 +7,9 @@ import { describe, inject } from 'vitest'
 export type DatabaseKind = 'sqlite' | 'postgresql'
 const kinds: DatabaseKind[] = ['sqlite', 'postgresql']
 
+/** Whether there is a PgBouncer in front of PostgreSQL: `PGBOUNCER=1 npm run test:integration`. */
+export const behindPgbouncer = Boolean(process.env['PGBOUNCER'])
+
 /** Describes the same behaviour on SQLite and on a real PostgreSQL. */
 export function onEachDatabase(body: (kind: DatabaseKind) => void): void {
   describe.for(kinds)('on %s', body)

@@ -5,6 +5,8 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { openDatabase } from '../../src/db/database.ts'
 import { upgrade } from '../../src/db/migrator.ts'
+import { behindPgbouncer } from './databases.ts'
+import { startPgbouncer } from './pgbouncer.ts'
 import { startPostgresql } from './postgresql.ts'
 import { settings } from './settings.ts'
 
@@ -21,7 +23,9 @@ declare module 'vitest' {
 export default async function setup(project: TestProject) {
   const folder = mkdtempSync(join(tmpdir(), 'sqlite-'))
   const server = await startPostgresql()
+  const pgbouncer = behindPgbouncer ? await startPgbouncer(server.url) : undefined
   const teardown = async () => {
+    await pgbouncer?.stop()
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
@@ -39,7 +43,7 @@ export default async function setup(project: TestProject) {
     await teardown()
     throw error
   }
-  project.provide('postgresql', server.url)
+  project.provide('postgresql', pgbouncer?.url ?? server.url)
   project.provide('sqlite', folder)
   return teardown
 }

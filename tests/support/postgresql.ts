@@ -28,7 +28,7 @@ export interface PostgresqlServer {
 const { resolve } = createRequire(import.meta.url)
 
 /** PostgreSQL refuses to run as root; this is `nobody`. */
-const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 
 /** Starts a real PostgreSQL, from the binaries that npm installed, on a free port of the loopback; `stop` leaves nothing behind. */
 export async function startPostgresql(): Promise<PostgresqlServer> {
@@ -96,7 +96,7 @@ function copyBinaries(folder: string): string {
   return join(folder, 'native')
 }
 
-async function untilReady(url: string): Promise<void> {
+export async function untilReady(url: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const client = new pg.Client(url)
     try {

@@ -41,6 +41,13 @@ test('the pinned Node.js is one version everywhere, and new enough', () => {
   expect(new Set(Object.values(optionalDependencies))).toEqual(new Set([version]))
 })
 
+test('the dev container has the pinned Node.js', () => {
+  const { image } = JSON.parse(readFileSync(join(projectRoot, '.devcontainer/devcontainer.json'), 'utf8')) as {
+    image: string
+  }
+  expect(image).toBe(`node:${majorOf(packageJson('tools/node-runtime').version)}`)
+})
+
 test('every way to start the program asks for the right Node.js first', () => {
   const { scripts } = packageJson('.')
   for (const name of ['start', 'dev', 'app'])
