@@ -33,6 +33,7 @@ describe('without anything but the secrets', () => {
       APP_NAME: 'TypeScript Backend Template',
       HOST: '127.0.0.1',
       PORT: 5000,
+      WEB_CONCURRENCY: 1,
       TRUST_PROXY: [],
       DATABASE_URL: 'sqlite:///app.db',
       DATABASE_POOL_SIZE: 10,
