@@ -24,20 +24,17 @@ interface Place {
  * all, one by one.
  *
  * New workers read `.env` and the code anew. The number of workers, and how long they may take to end, stay as
- * they were when the supervisor started.
+ * they were when the supervisor started. A port that `PORT=0` found stays as long as one worker lives.
  * @returns the address, once the first worker listens; if that one cannot, the process ends as it did
  */
 export async function supervise(config: Config, log: Logger): Promise<string> {
   const workers = new Set<WorkerProcess>()
   const places: Place[] = []
-  const environment: Record<string, string> = { WEB_CONCURRENCY: String(config.WEB_CONCURRENCY) }
+  const environment = { WEB_CONCURRENCY: String(config.WEB_CONCURRENCY) }
   const endLimit = config.SHUTDOWN_TIMEOUT_SECONDS + endingMargin
-  let foundPort = ''
   let stopping = false
 
   function start(): WorkerProcess {
-    // With the last worker goes the port that PORT=0 found, unless it is asked for.
-    if (foundPort && workers.size === 0) environment['PORT'] = foundPort
     const worker = startWorker(environment, log)
     workers.add(worker)
     void worker.ended.then(() => workers.delete(worker))
@@ -51,7 +48,10 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
       const { code, signal } = await worker.ended
       if (stopping) return
       // Replaced: its end was wanted.
-      if (place.worker !== worker) continue
+      if (place.worker !== worker) {
+        shortLives = 0
+        continue
+      }
       shortLives = Date.now() - worker.since < longLife ? shortLives + 1 : 1
       const wait = shortLives === 1 ? 0 : Math.min(firstWait * 2 ** (shortLives - 2), longestWait)
       log.error({ id: worker.id, pid: worker.pid, code, signal, wait_ms: wait }, 'a worker died')
@@ -107,7 +107,6 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
   const first = start()
   const address = await first.listens
   if (address === undefined) process.exit(stopping ? 0 : ((await first.ended).code ?? 1))
-  if (config.PORT === 0) foundPort = new URL(address).port
   occupy(first)
   if (!stopping) for (let more = 1; more < config.WEB_CONCURRENCY; more++) occupy(start())
   return address
