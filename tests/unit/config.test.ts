@@ -201,3 +201,10 @@ describe('in production', () => {
     expect(faults(production({ CORS_ORIGINS: '*' }))).toEqual([])
   })
 })
+
+test('several workers cannot share a database in memory', () => {
+  const memory = { DATABASE_URL: 'sqlite:///:memory:' }
+  expect(blamed({ ...memory, WEB_CONCURRENCY: '2' })).toEqual(['WEB_CONCURRENCY'])
+  expect(blamed({ ...memory, WEB_CONCURRENCY: '1' })).toEqual([])
+  expect(blamed({ WEB_CONCURRENCY: '65' })).toEqual(['WEB_CONCURRENCY'])
+})
