@@ -11,13 +11,13 @@ export interface Count {
 }
 
 /** Counts the requests of each client, in this process's memory. The one unheard of for longest makes room. */
-export function createCounter(seconds = rateWindow): (client: string) => Count {
+export function createCounter(): (client: string) => Count {
   const clients = new Map<string, { requests: number; until: number }>()
 
   return (client) => {
     const now = performance.now()
     const known = clients.get(client)
-    const entry = known && known.until > now ? known : { requests: 0, until: now + seconds * 1000 }
+    const entry = known && known.until > now ? known : { requests: 0, until: now + rateWindow * 1000 }
     entry.requests++
     // A map keeps its order: now it is behind all others.
     clients.delete(client)
