@@ -2,7 +2,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint'
 
 const http = ['fastify', '@fastify/*', 'node:http', 'node:https', 'node:http2', 'http', 'https', 'http2']
 const database = ['kysely', 'kysely/**', 'pg', 'node:sqlite', '@mikro-orm/*']
-const top = ['**/app.ts', '**/wiring.ts', '**/main.ts', '**/cli.ts', '**/commands/**']
+const top = ['**/app.ts', '**/server.ts', '**/wiring.ts', '**/main.ts', '**/cli.ts', '**/commands/**']
 const layer = (...names: string[]) => names.map((name) => `**/${name}/**`)
 const exceptEnums = '!**/models/enums.ts'
 

@@ -1,41 +1,44 @@
-import { createApp } from './app.ts'
+import cluster from 'node:cluster'
 import { UnavailableError } from './core/errors.ts'
 import { createLogger } from './core/logging.ts'
-import { repeat } from './core/repeat.ts'
 import { configOrExit, exitWith, reasonOf } from './core/start.ts'
-import { endOnSignals } from './core/stop.ts'
+import { supervise } from './core/supervisor.ts'
+import { followSupervisor, tellAddress } from './core/worker.ts'
 import { openDatabase } from './db/database.ts'
-import { prepareDatabase, UnpreparedError } from './db/prepare.ts'
+import { prepareDatabase, requireMigrated, UnpreparedError } from './db/prepare.ts'
 import { seededPassword, seededUsers } from './db/seed.ts'
-import { createServices } from './wiring.ts'
+import { serve } from './server.ts'
 
-/** Milliseconds from one look for something to purge to the next. */
-const purgeInterval = 5 * 60 * 1000
-
+// A server, a supervisor of several (WEB_CONCURRENCY), or one of its workers: each begins here.
 const config = configOrExit()
-const log = await createLogger(config)
+const processLog = await createLogger(config)
+const log = cluster.worker ? processLog.child({ worker: cluster.worker.id }) : processLog
 const database = openDatabase(config)
+
 let hasTestUsers = false
 try {
-  hasTestUsers = await prepareDatabase(database, config, log)
+  // The supervisor has prepared it for all; new code in a worker may still want more than there is.
+  if (cluster.isWorker) await requireMigrated(database, log)
+  else hasTestUsers = await prepareDatabase(database, config, log)
 } catch (error) {
   if (error instanceof UnpreparedError) exitWith(error.message)
   if (error instanceof UnavailableError) exitWith(`${error.message} (${reasonOf(error)}): look at DATABASE_URL`)
   throw error
 }
 
-const services = createServices(config, database, log)
-const app = await createApp(config, services, log)
-app.addHook('onClose', () => database.close())
-endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
+if (cluster.isWorker) {
+  followSupervisor()
+  tellAddress(await serve(config, database, log))
+} else if (config.WEB_CONCURRENCY > 1) {
+  await database.close()
+  greet(await supervise(config, log))
+} else {
+  greet(await serve(config, database, log))
+}
 
-repeat(services.purge.runIfDue, purgeInterval, log)
-
-const address = await app
-  .listen({ host: config.HOST, port: config.PORT })
-  .catch((error: Error) => exitWith(`Cannot listen on HOST ${config.HOST}, PORT ${config.PORT}: ${error.message}`))
-
-if (config.NODE_ENV !== 'production') {
+/** Tells a developer where to look. */
+function greet(address: string): void {
+  if (config.NODE_ENV === 'production') return
   const accounts = seededUsers.map(({ email, role }) => `${email} (${role})`).join(', ')
   console.log(`
   ${config.APP_NAME} is running.

@@ -12,6 +12,8 @@ export type Config = Readonly<Omit<Settings, 'DOCS_ENABLED'> & { DOCS_ENABLED: b
 /** Bytes: a key is at least as long as the hash it goes into (RFC 7518 §3.2). */
 const hashLength = { HS256: 32, HS384: 48, HS512: 64 }
 
+const inMemory = 'sqlite:///:memory:'
+
 /** Rules that concern several settings, or production alone. Gives pairs of name and fault. */
 function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, string]> {
   const { SECRET_KEY, JWT_SECRET_KEY, ENCRYPTION_KEY = [] } = config
@@ -27,10 +29,12 @@ function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, 
     yield ['ENCRYPTION_KEY', 'must differ from SECRET_KEY and JWT_SECRET_KEY']
   if (config.CORS_CREDENTIALS && config.CORS_ORIGINS?.includes('*'))
     yield ['CORS_ORIGINS', 'cannot be * together with CORS_CREDENTIALS']
+  if (config.WEB_CONCURRENCY !== undefined && config.WEB_CONCURRENCY > 1 && config.DATABASE_URL === inMemory)
+    yield ['WEB_CONCURRENCY', 'must be 1 with a database in memory: each process would have its own']
   if (config.NODE_ENV !== 'production') return
   if (config.LOG_LEVEL === 'debug' || config.LOG_LEVEL === 'trace')
     yield ['LOG_LEVEL', `cannot be ${config.LOG_LEVEL} in production`]
-  if (config.DATABASE_URL === 'sqlite:///:memory:')
+  if (config.DATABASE_URL === inMemory)
     yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
 }
 

@@ -1,10 +1,14 @@
+import cluster from 'node:cluster'
 import { createClient } from '@redis/client'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { addressOf, networkOf } from './client.ts'
 import type { Config } from './config.ts'
+import { createCounter, rateWindow as window, type Count } from './counter.ts'
 import { TooManyRequestsError } from './errors.ts'
+import { createPatience } from './patience.ts'
 import { rateLimitHeaders } from './responses.ts'
+import { askSupervisor } from './shared-count.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,25 +17,19 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds. */
-const window = 60
-/** Clients that a process remembers for each route; the one unheard of for longest makes room. */
-const remembered = 10_000
-/** Milliseconds that Redis has for an answer. */
-const patience = 250
-/** Milliseconds for which Redis is not asked after it failed to answer. */
-const respite = 5000
-
 type LimitConfig = Pick<Config, 'APP_NAME' | 'RATE_LIMIT_ENABLED' | 'RATE_LIMIT_PER_MINUTE' | 'REDIS_URL'>
 
 /**
  * Limits how often one client may ask each route that is registered from now on. All servers count together
- * where there is a Redis; while it is away, and without one, each counts for itself. A client is an address,
- * known before anything is asked of the database.
+ * where there is a Redis; while it is away, and without one, each server counts for itself, all its workers
+ * together. A client is an address, known before anything is asked of the database.
  */
 export function limitRates(app: FastifyInstance, config: LimitConfig): void {
   if (!config.RATE_LIMIT_ENABLED) return
-  const redis = config.REDIS_URL === undefined ? undefined : connect(app, config.REDIS_URL)
+  const together = [
+    ...(config.REDIS_URL === undefined ? [] : [countInRedis(app, config.REDIS_URL)]),
+    ...(cluster.isWorker ? [askSupervisor(app.log)] : []),
+  ]
   const limits = new Map<string, ReturnType<typeof createLimit>>()
 
   app.addHook('onRoute', (route) => {
@@ -40,96 +38,60 @@ export function limitRates(app: FastifyInstance, config: LimitConfig): void {
     if (quota === false || route.url === '*') return
     // Fastify adds a HEAD to each GET: they count as one.
     const name = `${String(route.method).replace('HEAD', 'GET')} ${route.url}`
-    const limit = limits.get(name) ?? createLimit(`${config.APP_NAME}: ${name}`, quota, redis)
+    const limit = limits.get(name) ?? createLimit(`${config.APP_NAME}: ${name}`, quota, together)
     limits.set(name, limit)
     route.onRequest = [limit, ...[route.onRequest ?? []].flat()]
   })
 }
 
-type Redis = ReturnType<typeof connect>
+/** Counts a request to a route. Gives undefined while it cannot. */
+type SharedCounter = (route: string, client: string) => Promise<Count | undefined>
 
 /** A hook that counts the requests to one route. */
-function createLimit(name: string, quota: number, redis: Redis | undefined) {
-  const options = { points: quota, duration: window, keyPrefix: `rate limit of ${name}` }
-  const own = createMemory(options)
-  const shared =
-    redis &&
-    new RateLimiterRedis({ ...options, storeClient: redis.client, useRedisPackage: true, rejectIfRedisNotReady: true })
+function createLimit(name: string, quota: number, together: SharedCounter[]) {
+  const own = createCounter()
   const policy = { name: 'default', quota, window }
 
-  /** Gives the state of the count, beyond the quota too. */
-  async function count(client: string): Promise<RateLimiterRes> {
-    const together = shared && (await redis?.ask(() => shared.consume(client).catch(stateOf)))
-    return together ?? own(client)
+  async function count(client: string): Promise<Count> {
+    for (const shared of together) {
+      const answer = await shared(name, client)
+      if (answer) return answer
+    }
+    return own(client)
   }
 
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const { consumedPoints, remainingPoints, msBeforeNext } = await count(networkOf(addressOf(request)))
-    const seconds = Math.max(Math.ceil(msBeforeNext / 1000), 1)
-    if (consumedPoints > quota) throw new TooManyRequestsError(seconds, policy)
-    reply.headers(rateLimitHeaders(policy, remainingPoints, seconds))
+    const { requests, left } = await count(networkOf(addressOf(request)))
+    const seconds = Math.max(Math.ceil(left / 1000), 1)
+    if (requests > quota) throw new TooManyRequestsError(seconds, policy)
+    reply.headers(rateLimitHeaders(policy, quota - requests, seconds))
   }
 }
 
-/** The library's own memory has no bound: an attacker with a large network would fill it. */
-function createMemory(options: { points: number; duration: number }) {
-  const limiter = new RateLimiterMemory(options)
-  const clients = new Set<string>()
-  return async (client: string): Promise<RateLimiterRes> => {
-    clients.delete(client)
-    clients.add(client)
-    const [oldest] = clients
-    if (clients.size > remembered && oldest !== undefined) {
-      clients.delete(oldest)
-      await limiter.delete(oldest)
-    }
-    return limiter.consume(client).catch(stateOf)
-  }
-}
-
-/** The library throws the state when the quota is used up; anything else is a fault. */
-function stateOf(thrown: unknown): RateLimiterRes {
-  if (thrown instanceof RateLimiterRes) return thrown
-  throw thrown
-}
-
-/** A Redis that may be away at any time, at the start too. */
-function connect(app: FastifyInstance, url: string) {
+/** Counts in a Redis that may be away at any time, at the start too. */
+function countInRedis(app: FastifyInstance, url: string): SharedCounter {
   const client = createClient({
     url,
     disableOfflineQueue: true,
     socket: { connectTimeout: 2000, reconnectStrategy: (attempts) => Math.min(attempts * 100, 2000) },
   })
-  let away = false
-  let askAgain = 0
-
-  const fail = (error: unknown) => {
-    if (!away) app.log.warn({ err: error }, 'Redis is away: each process counts for itself')
-    away = true
-  }
+  const { ask, fail } = createPatience('Redis', app.log)
   client.on('error', fail)
   client.connect().catch(fail)
   app.addHook('onClose', () => client.destroy())
+  const limiter = new RateLimiterRedis({
+    storeClient: client,
+    useRedisPackage: true,
+    rejectIfRedisNotReady: true,
+    keyPrefix: 'rate limit of',
+    // It would throw beyond the quota, which is each route's own and looked at above.
+    points: Number.MAX_SAFE_INTEGER,
+    duration: window,
+  })
 
-  return {
-    client,
-    /** Gives undefined when Redis does not answer in time; then it is left alone for a while. */
-    async ask<T>(question: () => Promise<T>): Promise<T | undefined> {
-      if (!client.isReady || Date.now() < askAgain) return undefined
-      const late = Promise.withResolvers<never>()
-      const timer = setTimeout(() => late.reject(new Error('Redis does not answer')), patience)
-      try {
-        const answer = await Promise.race([question(), late.promise])
-        if (away) app.log.info('Redis is back')
-        away = false
-        return answer
-      } catch (error) {
-        askAgain = Date.now() + respite
-        fail(error)
-        return undefined
-      } finally {
-        clearTimeout(timer)
-      }
-    },
+  return async (route, address) => {
+    if (!client.isReady) return undefined
+    const state = await ask(() => limiter.consume(`${route}: ${address}`))
+    return state && { requests: state.consumedPoints, left: state.msBeforeNext }
   }
 }

@@ -65,6 +65,11 @@ export const settings = {
     .describe('The name in the API document and in tokens (`iss`).'),
   HOST: text.default('127.0.0.1').describe('The address to listen on. A container sets `0.0.0.0`.'),
   PORT: integer(0, 65_535).default(5000).describe('The port to listen on; 0 takes any free one.'),
+  WEB_CONCURRENCY: integer(1, 64)
+    .default(1)
+    .describe(
+      'Processes that serve. More than one are workers of a supervisor, which restarts those that die and, on SIGHUP, replaces all one by one. One for each core is the most that helps.',
+    ),
   TRUST_PROXY: list
     .pipe(z.array(network))
     .default([])
@@ -82,7 +87,9 @@ export const settings = {
     ),
   DATABASE_POOL_SIZE: integer(1, 1000)
     .default(10)
-    .describe('Connections to PostgreSQL that one process holds at most.'),
+    .describe(
+      'Connections to PostgreSQL that one process holds at most; all together `WEB_CONCURRENCY` times as many.',
+    ),
   DATABASE_TIMEOUT_SECONDS: integer(1, 600)
     .default(10)
     .describe('How long a statement, a lock or a free connection may take before the request ends in 503.'),
@@ -135,7 +142,7 @@ export const settings = {
     .regex(/^rediss?:\/\/\S+$/, 'must be redis://user:password@host:6379 or rediss://…')
     .optional()
     .describe(
-      'A Redis in which all servers count requests together. Without one, and while it is away, each process counts for itself.',
+      'A Redis in which all servers count requests together. Without one, and while it is away, each server counts for itself, its workers together.',
     ),
   LOGIN_MAX_FAILURES: integer(1, 1000)
     .default(5)

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import type { Logger } from 'pino'
 
 /** Milliseconds within which a signal is the first one again: npm passes on what the terminal has sent to all. */
@@ -8,14 +9,15 @@ const closingMargin = 2
 
 /**
  * Ends the process politely on SIGTERM and SIGINT, with code 0, and with 1 after a fault that leaves it
- * in an unknown state or when closing takes longer than the limit. A second signal, a moment later, ends it at once.
+ * in an unknown state or when closing takes longer than the limit. A second signal, a moment later, ends it at once;
+ * but for a worker, which may be told by its supervisor and by a service manager, and is killed when it is time.
  * @param limitSeconds how long running requests may take
  */
 export function endOnSignals(close: () => Promise<unknown>, log: Logger, limitSeconds: number): void {
   let since: number | undefined
   async function end(code: number) {
     if (since !== undefined) {
-      if (Date.now() - since > repeated) process.exit(1)
+      if (cluster.isPrimary && Date.now() - since > repeated) process.exit(1)
       return
     }
     since = Date.now()

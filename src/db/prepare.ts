@@ -41,8 +41,12 @@ async function migrate(database: Database, config: Config, log: Logger): Promise
   }
 }
 
-/** A database that is away may come back while we serve; readiness tells until then. */
-async function requireMigrated(database: Database, log: Logger): Promise<void> {
+/**
+ * Looks whether the database is there and has every migration. One that is away may come back while we serve;
+ * readiness tells until then.
+ * @throws UnpreparedError
+ */
+export async function requireMigrated(database: Database, log: Logger): Promise<void> {
   if (!database.engine.exists()) throw new UnpreparedError('There is no database yet. Run "npm run db:upgrade" first')
   try {
     const { pending } = await migrationStatus(database)

@@ -1,63 +1,11 @@
-import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
-import { Agent, get, type IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../src/db/database.ts'
+import { ask, askUntilClosed, beginRegistration, untilRefused } from '../support/clients.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { useProject } from '../support/process.ts'
 import { environment, settings } from '../support/settings.ts'
-
-/** A registration of which half has been sent. `finish` sends the rest and gives the status line of the answer. */
-async function beginRegistration(address: string, email: string) {
-  const body = JSON.stringify({ email, password: 'correct horse battery', first_name: 'Ada', last_name: 'Lovelace' })
-  const { hostname, port } = new URL(address)
-  const socket = connect(Number(port), hostname)
-  let answer = ''
-  socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
-  const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
-  socket.write(
-    `POST /api/v1/auth/register HTTP/1.1\r\nHost: ${hostname}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
-  )
-  // Connections are taken in order: when this one is answered, the one above has arrived.
-  await once(get(`${address}/health/live`, { agent: false }), 'response')
-  return {
-    closed,
-    async finish() {
-      socket.write(body.slice(20))
-      await closed
-      return answer.split('\r\n\r\n', 1)[0]!
-    },
-  }
-}
-
-/** A client that asks again and again on one kept-alive connection, until it is told to close it. Gives every status. */
-async function askUntilClosed(address: string): Promise<number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const statuses: number[] = []
-  for (let connection: string | undefined; connection !== 'close';) {
-    const [response] = (await once(get(`${address}/api/v1/items`, { agent }), 'response')) as [IncomingMessage]
-    await once(response.resume(), 'end')
-    statuses.push(response.statusCode!)
-    connection = response.headers.connection
-  }
-  agent.destroy()
-  return statuses
-}
-
-/** Waits until no new connection is taken. */
-const untilRefused = (address: string) =>
-  vi.waitFor(async () => {
-    const { hostname, port } = new URL(address)
-    const socket = connect(Number(port), hostname)
-    const outcome = await once(socket, 'connect').then(
-      () => 'connected',
-      ({ code }: NodeJS.ErrnoException) => code,
-    )
-    socket.destroy()
-    expect(outcome).toBe('ECONNREFUSED')
-  }, 10_000)
 
 onEachDatabase((kind) => {
   const project = useProject()
@@ -126,9 +74,7 @@ describe('a server', () => {
     const address = await program.address()
     program.kill('SIGUSR2')
     await program.seen(/"level":"error".*nobody awaited this/)
-    const [{ statusCode }] = (await once(get(`${address}/health/ready`, { agent: false }), 'response')) as [
-      IncomingMessage,
-    ]
+    const { statusCode } = await ask(`${address}/health/ready`)
     expect(statusCode).toBe(200)
 
     const running = await beginRegistration(address, 'survivor@example.com')

@@ -29,12 +29,13 @@ function countCoverage(folder: string): void {
 }
 
 /** The real program, running as a process of its own. */
-class Program {
+export class Program {
   /** What it has written so far, to both streams. */
   output = ''
-  /** Its exit code, once it has ended; null when a signal killed it. */
+  /** Its exit code, once it and all its workers have ended; null when a signal killed it. */
   readonly ended: Promise<number | null>
   readonly #child: ChildProcess
+  #log = ''
   #over = false
 
   constructor(folder: string, parameters: string[], settings: Record<string, string>) {
@@ -44,6 +45,7 @@ class Program {
       env: { PATH: process.env['PATH'], ...compileCacheOrCoverage(), PORT: '0', ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    child.stdout.on('data', (text: string) => (this.#log += text))
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.output += text
@@ -70,6 +72,16 @@ class Program {
   async address(): Promise<string> {
     const [address] = await this.seen(/http:\/\/127\.0\.0\.1:\d+/)
     return address
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  /** What it has logged so far, in production. @throws when a line is not whole */
+  log(): Record<string, unknown>[] {
+    const lines = this.#log.split('\n').slice(0, -1)
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
   kill(signal: NodeJS.Signals): void {

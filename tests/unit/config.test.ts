@@ -33,6 +33,7 @@ describe('without anything but the secrets', () => {
       APP_NAME: 'TypeScript Backend Template',
       HOST: '127.0.0.1',
       PORT: 5000,
+      WEB_CONCURRENCY: 1,
       TRUST_PROXY: [],
       DATABASE_URL: 'sqlite:///app.db',
       DATABASE_POOL_SIZE: 10,
@@ -199,4 +200,11 @@ describe('in production', () => {
     expect(blamed(production(environment))).toEqual(['CORS_ORIGINS'])
     expect(faults(production({ CORS_ORIGINS: '*' }))).toEqual([])
   })
+})
+
+test('several workers cannot share a database in memory', () => {
+  const memory = { DATABASE_URL: 'sqlite:///:memory:' }
+  expect(blamed({ ...memory, WEB_CONCURRENCY: '2' })).toEqual(['WEB_CONCURRENCY'])
+  expect(blamed({ ...memory, WEB_CONCURRENCY: '1' })).toEqual([])
+  expect(blamed({ WEB_CONCURRENCY: '65' })).toEqual(['WEB_CONCURRENCY'])
 })

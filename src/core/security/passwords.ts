@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import { ValidationError } from '../errors.ts'
 import { createLimiter } from '../limiter.ts'
 
-/** Password hashings that may wait for their turn; at 64 MiB and some 30 ms each, about three seconds of work. */
+/** Password hashings that may wait for their turn, in all workers; at 64 MiB and some 30 ms each, about three seconds of work. */
 const queued = 128
 
 export interface Passwords {
@@ -37,8 +37,10 @@ export function createPasswords(config: Config): Passwords {
   }
   const prefix = `$argon2id$v=19$m=${options.memoryCost},t=${options.timeCost},p=${options.parallelism}$`
   // One hashing keeps as many cores busy as it has lanes. More at once would only take the event loop's share.
-  const atOnce = Math.max(1, Math.floor(availableParallelism() / options.parallelism))
-  const { run, requireRoom } = createLimiter(atOnce, queued)
+  // Workers share the cores, and have each a share of the queue: it takes as long as a whole one did.
+  const workers = config.WEB_CONCURRENCY
+  const atOnce = Math.max(1, Math.floor(availableParallelism() / options.parallelism / workers))
+  const { run, requireRoom } = createLimiter(atOnce, Math.ceil(queued / workers))
   // Made before it is needed: the first unknown e-mail would cost two hashings, and tell by its time.
   const dummy = hash(randomUUID(), options)
   // Whoever needs it meets the error.
