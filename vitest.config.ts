@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** What tests with a database need: a PostgreSQL for all of them, and time on a busy machine. */
-const withDatabases = { globalSetup: 'tests/support/global-setup.ts', testTimeout: 30_000, hookTimeout: 30_000 }
+const withDatabases = { globalSetup: 'tests/support/global-setup.ts', testTimeout: 60_000, hookTimeout: 60_000 }
 
 export default defineConfig({
   test: {

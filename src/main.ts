@@ -7,7 +7,6 @@ import { followSupervisor, tellAddress } from './core/worker.ts'
 import { openDatabase } from './db/database.ts'
 import { prepareDatabase, requireMigrated, UnpreparedError } from './db/prepare.ts'
 import { seededPassword, seededUsers } from './db/seed.ts'
-import { serve } from './server.ts'
 
 // A server, a supervisor of several (WEB_CONCURRENCY), or one of its workers: each begins here.
 const config = configOrExit()
@@ -26,14 +25,16 @@ try {
   throw error
 }
 
-if (cluster.isWorker) {
-  followSupervisor()
-  tellAddress(await serve(config, database, log))
-} else if (config.WEB_CONCURRENCY > 1) {
+if (cluster.isPrimary && config.WEB_CONCURRENCY > 1) {
   await database.close()
   greet(await supervise(config, log))
 } else {
-  greet(await serve(config, database, log))
+  if (cluster.isWorker) followSupervisor()
+  // Loaded here, so that a supervisor, which serves nothing, stays small.
+  const { serve } = await import('./server.ts')
+  const address = await serve(config, database, log)
+  if (cluster.isWorker) tellAddress(address)
+  else greet(address)
 }
 
 /** Tells a developer where to look. */

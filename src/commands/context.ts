@@ -7,7 +7,7 @@ import { loadEnvironment } from '../core/environment.ts'
 import { createLogger } from '../core/logging.ts'
 import { openDatabase, type Database } from '../db/database.ts'
 import { migrationStatus } from '../db/migrations.ts'
-import { createServices, type Services } from '../wiring.ts'
+import type { Services } from '../wiring.ts'
 
 /** Building an index takes longer than any request may. */
 const timeoutSeconds = 600
@@ -37,6 +37,7 @@ export async function requireMigrated(database: Database): Promise<void> {
 export const withServices = (work: (services: Services) => Promise<void>): Promise<void> =>
   withDatabase(async (database, config) => {
     await requireMigrated(database)
+    const { createServices } = await import('../wiring.ts')
     await work(createServices(config, database, await createLogger(config, eventLines())))
   })
 

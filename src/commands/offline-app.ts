@@ -2,6 +2,8 @@ import { pino } from 'pino'
 import { createApp } from '../app.ts'
 import { readConfig } from '../core/config.ts'
 import { newSecret, readEnvironment, secrets } from '../core/environment.ts'
+import { guardName } from '../core/guards.ts'
+import { guardOf } from '../core/openapi.ts'
 import type { App } from '../core/validation.ts'
 import { openDatabase } from '../db/database.ts'
 import { createServices } from '../wiring.ts'
@@ -29,3 +31,15 @@ export async function withOfflineApp(
     await database.close()
   }
 }
+
+/** Every route: who may ask it and, where the API document tells of it, under which name. */
+export const routesOf = ({ collectedRoutes }: App) =>
+  collectedRoutes.map(({ method, url, schema, onRequest }) => {
+    const guard = guardOf(onRequest)
+    return {
+      method: String(method),
+      path: url.replaceAll(/:(\w+)/g, '{$1}'),
+      guard: guard ? guardName(guard) : '',
+      operation_id: schema?.operationId ?? null,
+    }
+  })

@@ -2,14 +2,14 @@ import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { reportConfig } from '../core/config-report.ts'
 import { readEnvironment } from '../core/environment.ts'
-import { guardName } from '../core/guards.ts'
-import { guardOf } from '../core/openapi.ts'
-import { withOfflineApp } from './offline-app.ts'
 import { complain, printJson, printTable, say } from './terminal.ts'
 
 interface Json {
   json?: true
 }
+
+/** Loaded by the commands that need it: it brings the whole application along. */
+const offline = () => import('./offline-app.ts')
 
 /** `app routes`, `app config`, `app openapi`: the service as it is configured. */
 export function serviceCommands(app: Command): void {
@@ -17,24 +17,17 @@ export function serviceCommands(app: Command): void {
     .command('routes')
     .description('show every route: method, path, who may ask it, operation id')
     .option('--json', 'print JSON')
-    .action(({ json }: Json) =>
-      withOfflineApp(({ collectedRoutes }) => {
-        const routes = collectedRoutes.map(({ method, url, schema, onRequest }) => {
-          const guard = guardOf(onRequest)
-          return {
-            method: String(method),
-            path: url.replaceAll(/:(\w+)/g, '{$1}'),
-            guard: guard ? guardName(guard) : '',
-            operation_id: schema?.operationId ?? null,
-          }
-        })
+    .action(async ({ json }: Json) => {
+      const { routesOf, withOfflineApp } = await offline()
+      await withOfflineApp((service) => {
+        const routes = routesOf(service)
         if (json) return printJson({ routes })
         printTable(
           ['method', 'path', 'guard', 'operation id'],
           routes.map((route) => Object.values(route)),
         )
-      }),
-    )
+      })
+    })
 
   app
     .command('config')
@@ -56,16 +49,17 @@ export function serviceCommands(app: Command): void {
     .command('openapi')
     .description('write the OpenAPI document to standard output, or into a file')
     .argument('[file]', 'a file to write')
-    .action((file?: string) =>
-      withOfflineApp(
-        async (offline) => {
-          const { body } = await offline.inject('/api/docs/openapi.json')
+    .action(async (file?: string) => {
+      const { withOfflineApp } = await offline()
+      await withOfflineApp(
+        async (service) => {
+          const { body } = await service.inject('/api/docs/openapi.json')
           const document = JSON.stringify(JSON.parse(body), undefined, 2)
           if (file === undefined) return console.log(document)
           writeFileSync(file, `${document}\n`)
           say(`wrote ${file}`)
         },
         { DOCS_ENABLED: 'true' },
-      ),
-    )
+      )
+    })
 }

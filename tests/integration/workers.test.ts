@@ -10,7 +10,7 @@ import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { useProject, type Program } from '../support/process.ts'
 import { environment, settings } from '../support/settings.ts'
 
-const patiently = { timeout: 20_000, interval: 50 }
+const patiently = { timeout: 50_000, interval: 50 }
 const production = async (more: Record<string, string> = {}) => ({
   ...environment,
   NODE_ENV: 'production',
@@ -67,7 +67,7 @@ onEachDatabase((kind) => {
 
     // The system hands out connections as it likes, and forgets nobody.
     await vi.waitFor(async () => {
-      await atOnce(10, () => ask(`${address}/health/live`))
+      await atOnce(50, () => ask(`${address}/health/live`))
       const served = [...program.output.matchAll(/: request \{"worker":(\d+)/g)].map(([, worker]) => worker)
       expect(new Set(served).size).toBe(3)
     }, patiently)
