@@ -79,18 +79,20 @@ export async function newPassword({ passwordStdin, generatePassword }: PasswordO
   return first
 }
 
-/** Shows how far a long work is, on a terminal. Gives what to call after each step, and at the end. */
-export async function showProgress(message: string, total: number) {
+/**
+ * Shows how far a long work is, on a terminal. Gives what to call after each step, and at the end. The terminal is
+ * left as it is, so that Ctrl+C ends the process as always.
+ */
+export function showProgress(message: string, total: number) {
   if (!isTerminal() || total === 0) return { advance: () => {}, done: () => {} }
-  const { progress } = await prompts()
-  const bar = progress({ max: total, output })
-  bar.start(message)
   let sum = 0
+  const show = () => output.write(`\r${message}: ${Math.floor((sum / total) * 100)} %`)
+  show()
   return {
     advance(steps: number) {
       sum += steps
-      bar.advance(steps, `${message}: ${Math.floor((sum / total) * 100)} %`)
+      show()
     },
-    done: () => bar.stop(message),
+    done: () => void output.write('\n'),
   }
 }
