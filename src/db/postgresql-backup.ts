@@ -49,14 +49,15 @@ export async function restore(url: string, file: string): Promise<void> {
 
 /** Starts one of PostgreSQL's programs. The password goes through the environment: arguments can be read by everybody. */
 function start(program: string, parameters: string[], url: string): ChildProcess {
-  const { password } = new URL(url)
+  const { searchParams, password } = new URL(url)
+  const secret = searchParams.get('password') ?? decodeURIComponent(password)
   return spawn(program, parameters, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       ...process.env,
       LC_ALL: 'C',
       PGAPPNAME: 'app',
-      ...(password && { PGPASSWORD: decodeURIComponent(password) }),
+      ...(secret && { PGPASSWORD: secret }),
     },
   })
 }
@@ -65,6 +66,7 @@ function start(program: string, parameters: string[], url: string): ChildProcess
 function connection(address: string): string[] {
   const url = new URL(address)
   url.password = ''
+  url.searchParams.delete('password')
   if (url.searchParams.get('sslmode') === 'no-verify') url.searchParams.set('sslmode', 'require')
   return ['--no-password', `--dbname=${url.href}`]
 }
@@ -89,5 +91,5 @@ const oneLine = (output: string) =>
   output
     .trim()
     .split('\n')
-    .map((line) => line.replace(/^\w+: (error: )?/, '').trim())
+    .map((line) => line.replace(/^\w+:(<stdin>:\d+:)? (error: )?/, '').trim())
     .join('; ')
