@@ -39,18 +39,20 @@ onEachDatabase((kind) => {
     await api.account({ email: 'taken@example.com' })
     const before = await events()
     const names = ['--first-name', 'A', '--last-name', 'B']
-    const create = (email: string, input: string) =>
+    const create = (email: string, input: string | Buffer) =>
       app(['users', 'create', email, ...names, '--password-stdin'], input)
     const refused = await Promise.all([
       create('new@example.com', 'password123'),
       create('new@example.com', 'a'.repeat(129)),
       create('nobody', password),
+      create('new@example.com', Buffer.from('café au lait', 'latin1')),
       create('TAKEN@example.com', password),
     ])
     expect(refused.map(({ code, output }) => [code, output])).toEqual([
       [2, 'password is among the most common passwords: choose another\n'],
       [2, 'password must have 8 to 128 characters\n'],
       [2, 'email must be an e-mail address\n'],
+      [2, 'The password on standard input is not UTF-8\n'],
       [1, 'This email is already in use\n'],
     ])
     expect(await events()).toEqual(before)

@@ -19,7 +19,7 @@ export function useCommands(kind: DatabaseKind) {
     project,
     given,
     /** Runs a command to its end. */
-    app: (parameters: string[], input?: string) => project.app(parameters, given, input),
+    app: (parameters: string[], input?: string | Buffer) => project.app(parameters, given, input),
     logIn: (email: string, password: string) => api.post('/api/v1/auth/login', { email, password }),
     /** The security events that commands left, as rows. */
     events: () =>

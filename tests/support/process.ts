@@ -91,7 +91,7 @@ class Program {
     this.#child.stdin.write(text)
   }
 
-  endInput(text = ''): void {
+  endInput(text: string | Buffer = ''): void {
     this.#child.stdin.end(text)
   }
 
@@ -137,7 +137,7 @@ export class Project {
    * Runs a command to its end, as `npm run app -- …` does, without a terminal.
    * @param input what it can read from its standard input
    */
-  async app(parameters: string[], settings: Record<string, string> = {}, input = '') {
+  async app(parameters: string[], settings: Record<string, string> = {}, input: string | Buffer = '') {
     const program = this.run([process.execPath, ...cli, ...parameters], settings)
     program.endInput(input)
     const code = await program.ended
