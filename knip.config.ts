@@ -14,6 +14,6 @@ export default {
   // Folders of platform packages: Node.js itself, which the scripts run on, and PostgreSQL for the tests.
   // The command, which npm links. Swagger UI is read as files.
   // From the system, where it has one.
-  ignoreBinaries: ['redis-server'],
+  ignoreBinaries: ['redis-server', 'pg_dump', 'script'],
   ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

@@ -32,6 +32,7 @@ async function busyWriter() {
   )
   await once(worker, 'message')
   return async () => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
     worker.postMessage('stop')
     await once(worker, 'exit')
   }
@@ -146,4 +147,24 @@ test('a database in memory, or none, is neither backed up nor restored', async (
   expect(away).toMatchObject({ code: 1, output: 'There is no database at /no-such-folder/app.db\n' })
   expect(missing).toMatchObject({ code: 1, output: `There is no database at ${other.path('none.db')}\n` })
   expect(readdirSync(other.folder).filter((name) => name.includes('.db'))).toEqual([])
+})
+
+test('a backup that is interrupted leaves nothing behind', async () => {
+  const inside = folder('interrupted')
+  const program = project.run([
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    `import { writeWhole } from './src/db/backup.ts'
+     await writeWhole('interrupted/a.db', async () => {
+       console.log('begun')
+       await new Promise((resolve) => setTimeout(resolve, 60_000))
+     })`,
+  ])
+  await program.seen(/begun/)
+  expect(readdirSync(inside)).toHaveLength(1)
+  program.kill('SIGINT')
+  // Null: the signal ended it, as a shell expects.
+  expect(await program.ended).toBe(null)
+  expect(readdirSync(inside)).toEqual([])
 })
