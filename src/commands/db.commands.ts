@@ -25,6 +25,11 @@ const tell = (names: string[], done: string, nothing: string) => {
   if (names.length === 0) say(nothing)
 }
 
+/** @throws UnavailableError when there is a database and it is away; PostgreSQL's programs tell it as any other failure */
+const requireAnswer = async ({ engine, ping }: Database): Promise<void> => {
+  if (engine.exists()) await ping()
+}
+
 const refuseInProduction = ({ NODE_ENV }: Config, what: string) => {
   if (NODE_ENV === 'production') throw new Error(`${what} is not for production.`)
 }
@@ -92,18 +97,16 @@ export function dbCommands(app: Command): void {
     .description('fill an empty database with the test users and sample items; with numbers, fill it up to as many')
     .option('--users <n>', 'accounts in all, each with the password of the test users')
     .option('--items <n>', 'items in all')
-    .action((wanted: { users?: string; items?: string }) =>
-      withDatabase(async (database, config) => {
+    .action((given: { users?: string; items?: string }) => {
+      const wanted = { users: amount('--users', given.users), items: amount('--items', given.items) }
+      return withDatabase(async (database, config) => {
         refuseInProduction(config, 'Seeding, with passwords that everybody knows,')
         await requireMigrated(database)
         const isNew = await seed(database, createPasswords(config))
         say(isNew ? 'Seeded.' : 'There are users already: the test users and sample items were left out.')
-        await fillUp(database, config, {
-          users: amount('--users', wanted.users),
-          items: amount('--items', wanted.items),
-        })
-      }),
-    )
+        await fillUp(database, config, wanted)
+      })
+    })
 
   db.command('reset')
     .description('drop everything, migrate and seed anew; asks, and refuses in production')
@@ -135,8 +138,9 @@ export function dbCommands(app: Command): void {
     .description('write the database into a new file, while it is used; PostgreSQL by pg_dump')
     .argument('<file>', 'a file that is not there yet')
     .action((file: string) =>
-      withDatabase(async ({ engine }) => {
-        await engine.backup(file)
+      withDatabase(async (database) => {
+        await requireAnswer(database)
+        await database.engine.backup(file)
         say(`${file} holds the database as it was a moment ago.`)
       }),
     )
@@ -148,6 +152,7 @@ export function dbCommands(app: Command): void {
     .action((file: string, { yes }: Yes) =>
       withDatabase(async (database) => {
         await confirm(`Replace everything in the database by ${file}?`, yes)
+        await requireAnswer(database)
         await database.engine.restore(file)
         const { pending } = await migrationStatus(database)
         say(`The database is as it was in ${file}.`)
@@ -162,7 +167,7 @@ async function fillUp(database: Database, config: Config, wanted: { users: numbe
   const { planBulk } = await import('../db/bulk-seed.ts')
   const plan = await planBulk(database, createPasswords(config), wanted)
   for (const [table, { missing, add }] of Object.entries(plan)) {
-    const { advance, done } = await showProgress(`Adding ${missing} ${table}`, missing)
+    const { advance, done } = showProgress(`Adding ${missing} ${table}`, missing)
     await add(advance)
     done()
     if (wanted[table as keyof typeof wanted] > 0) say(`${table}: ${missing} added`)

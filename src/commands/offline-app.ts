@@ -17,8 +17,9 @@ export async function withOfflineApp(
   overrides: NodeJS.Dict<string> = {},
 ): Promise<void> {
   const { given, file } = readEnvironment()
-  const standIns = Object.fromEntries(secrets.map((name) => [name, newSecret(name)]))
-  const config = readConfig({ ...standIns, ...file, ...given, ...overrides, REDIS_URL: undefined })
+  const environment: NodeJS.Dict<string> = { ...file, ...given }
+  for (const name of secrets) if (!environment[name]?.trim()) environment[name] = newSecret(name)
+  const config = readConfig({ ...environment, ...overrides, REDIS_URL: undefined })
   const log = pino({ level: 'silent' })
   // It connects with its first statement, and there is none.
   const database = openDatabase(config)

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import { text as readAll } from 'node:stream/consumers'
+import { buffer as readAll } from 'node:stream/consumers'
 import type { CANCEL_SYMBOL } from '@clack/prompts'
 
 /** The command was used wrongly. */
@@ -62,8 +63,7 @@ export interface PasswordOptions {
  */
 export async function newPassword({ passwordStdin, generatePassword }: PasswordOptions): Promise<string> {
   if (passwordStdin && generatePassword) throw new UsageError('Give --password-stdin or --generate-password, not both')
-  // The line end is the shell's; everything before it is the password's.
-  if (passwordStdin) return (await readAll(process.stdin)).replace(/\r?\n$/, '')
+  if (passwordStdin) return passwordOf(await readAll(process.stdin))
   if (generatePassword) return randomBytes(15).toString('base64url')
   if (!isTerminal())
     throw new UsageError('Add --password-stdin or --generate-password: there is no terminal to ask for a password at')
@@ -79,18 +79,27 @@ export async function newPassword({ passwordStdin, generatePassword }: PasswordO
   return first
 }
 
-/** Shows how far a long work is, on a terminal. Gives what to call after each step, and at the end. */
-export async function showProgress(message: string, total: number) {
+/** @throws UsageError for bytes that nobody could type again: clients send UTF-8 */
+function passwordOf(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw new UsageError('The password on standard input is not UTF-8')
+  // The line end is the shell's; everything before it is the password's.
+  return new TextDecoder().decode(bytes).replace(/\r?\n$/, '')
+}
+
+/**
+ * Shows how far a long work is, on a terminal. Gives what to call after each step, and at the end. The terminal is
+ * left as it is, so that Ctrl+C ends the process as always.
+ */
+export function showProgress(message: string, total: number) {
   if (!isTerminal() || total === 0) return { advance: () => {}, done: () => {} }
-  const { progress } = await prompts()
-  const bar = progress({ max: total, output })
-  bar.start(message)
   let sum = 0
+  const show = () => output.write(`\r${message}: ${Math.floor((sum / total) * 100)} %`)
+  show()
   return {
     advance(steps: number) {
       sum += steps
-      bar.advance(steps, `${message}: ${Math.floor((sum / total) * 100)} %`)
+      show()
     },
-    done: () => bar.stop(message),
+    done: () => void output.write('\n'),
   }
 }

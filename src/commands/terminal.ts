@@ -8,8 +8,9 @@ import stringWidth from 'fast-string-width'
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const controls = /[\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g
 
-const printable = (text: string): string =>
-  text.replaceAll(controls, (letter) => `\\u${letter.codePointAt(0)!.toString(16).padStart(4, '0')}`)
+const printable = (text: string): string => text.replaceAll(controls, escaped)
+
+const escaped = (letter: string) => `\\u${letter.codePointAt(0)!.toString(16).padStart(4, '0')}`
 
 type Cell = string | number | boolean | null
 
@@ -24,7 +25,11 @@ export const complain = (text: string): void => {
   console.error(styleText('red', lines, { stream: process.stderr }))
 }
 
-export const printJson = (data: unknown): void => console.log(JSON.stringify(data, undefined, 2))
+/** Writes JSON. It escapes most control characters by itself; the line ends are its own. */
+export const printJson = (data: unknown): void =>
+  console.log(
+    JSON.stringify(data, undefined, 2).replaceAll(controls, (letter) => (letter === '\n' ? letter : escaped(letter))),
+  )
 
 /** Writes rows: as a table on a terminal, otherwise as lines of fields between tabs, without the head. */
 export function printTable(head: string[], rows: Cell[][]): void {

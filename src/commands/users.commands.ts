@@ -75,7 +75,7 @@ export function usersCommands(app: Command): void {
     .action((options: ListOptions) =>
       withServices(async ({ accounts }) => {
         const { role, active, verified, search, page, perPage } = options
-        const query = { role, is_active: active, is_verified: verified, contains: search, page, per_page: perPage }
+        const query = { role, is_active: active, is_verified: verified, search, page, per_page: perPage }
         const found = await accounts.list(parseInput(accountQuery, query))
         if (options.json) return printJson(found)
         printTable(

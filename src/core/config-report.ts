@@ -53,11 +53,13 @@ function shown(name: string, schema: z.ZodType, given: string | undefined): stri
   return [value].flat().map(withoutPassword).join(',')
 }
 
-/** A URL without the passwords in it. */
+/** A URL without the passwords in it; nothing of one that has an @ where no URL has its password. */
 function withoutPassword(text: string): string {
-  if (!URL.canParse(text)) return text
+  if (!URL.canParse(text)) return /:\/\/.*@/.test(text) ? '(hidden)' : text
   const url = new URL(text)
-  const passwords = [...url.searchParams.keys()].filter((name) => /password|secret|key/i.test(name))
+  // An unescaped / ? or # in a password ends the address before it.
+  if (url.host !== '' && `${url.pathname}${url.search}${url.hash}`.includes('@')) return '(hidden)'
+  const passwords = [...url.searchParams.keys()].filter((name) => /pass|pwd|secret|key|token/i.test(name))
   if (url.password === '' && passwords.length === 0) return text
   if (url.password !== '') url.password = 'hidden'
   for (const name of passwords) url.searchParams.set(name, 'hidden')

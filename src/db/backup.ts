@@ -1,4 +1,7 @@
-import { closeSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs'
+
+/** What ends a long command. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** A backup cannot be written, or cannot be restored. The message says why. */
 export class BackupError extends Error {
@@ -11,7 +14,19 @@ export class BackupError extends Error {
  * @throws BackupError when there is a file of this name, or none can be made
  */
 export async function writeWhole(file: string, write: (draft: string) => Promise<void>): Promise<void> {
+  const taken = (cause?: unknown) => new BackupError(`There is a ${file} already: name another file`, { cause })
+  // Linking refuses it too, but only after all the work.
+  if (existsSync(file)) throw taken()
   const draft = `${file}.${process.pid}.part`
+  const clear = () => {
+    for (const left of [draft, `${draft}-journal`]) rmSync(left, { force: true })
+  }
+  const giveUp = (signal: NodeJS.Signals) => {
+    clear()
+    // Nobody listens for it any more, so that it ends the process.
+    process.kill(process.pid, signal)
+  }
+  for (const signal of signals) process.once(signal, giveUp)
   try {
     closeSync(openSync(draft, 'wx', 0o600))
     await write(draft)
@@ -21,10 +36,11 @@ export async function writeWhole(file: string, write: (draft: string) => Promise
     linkSync(draft, file)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw new BackupError(`There is a ${file} already: name another file`, { cause: error })
+    if (code === 'EEXIST') throw taken(error)
     if (error instanceof BackupError) throw error
     throw new BackupError(`${file} cannot be written: ${message}`, { cause: error })
   } finally {
-    rmSync(draft, { force: true })
+    for (const signal of signals) process.off(signal, giveUp)
+    clear()
   }
 }

@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { BackupError, writeWhole } from './backup.ts'
 import { migrationTable } from './migrations.ts'
@@ -25,38 +27,53 @@ export async function restore(url: string, file: string): Promise<void> {
   const [content] = await Promise.all([text(listed.stdout!), finished(listed)])
   if (!content.includes(` ${migrationTable} `)) throw new BackupError(`${file} is no backup of this service`)
 
-  const psql = start(
-    'psql',
-    ['--no-psqlrc', '--quiet', '--output=/dev/null', '--set=ON_ERROR_STOP=1', ...connection(url)],
-    url,
-  )
+  const folder = mkdtempSync(join(tmpdir(), 'restore-'))
+  try {
+    const list = join(folder, 'list')
+    // An extension may be somebody else's, who alone may comment on it.
+    writeFileSync(list, content.replaceAll(/^.* COMMENT - EXTENSION .*$/gm, ''))
+    await replay(url, file, list)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Replays what stands in a list of the archive's content, after everything that is there was dropped. */
+async function replay(url: string, file: string, list: string): Promise<void> {
+  // Terse: the details of an error would quote the row at fault.
+  const options = ['--no-psqlrc', '--quiet', '--output=/dev/null', '--set=ON_ERROR_STOP=1', '--set=VERBOSITY=terse']
+  const psql = start('psql', [...options, ...connection(url)], url)
   // It ends early when PostgreSQL refuses something; what that was, `finished` tells.
   psql.stdin!.on('error', () => {})
   const done = finished(psql)
-  psql.stdin!.write(`begin;\n${dropStatements} \\gexec\n`)
-  const archive = start('pg_restore', ['--no-owner', '--file=-', file], url)
+  psql.stdin!.write(`begin;\nset local client_min_messages = error;\n${dropStatements} \\gexec\n`)
+  const archive = start('pg_restore', ['--no-owner', `--use-list=${list}`, '--file=-', file], url)
   archive.stdout!.pipe(psql.stdin!, { end: false })
+  let isWhole = false
   try {
     await Promise.race([finished(archive), done])
+    isWhole = true
     psql.stdin!.write('\ncommit;\n')
   } finally {
     // Without its commit, whatever came through is undone.
     psql.stdin!.end()
     archive.kill()
-    await done
+    // The first complaint is the cause.
+    await (isWhole ? done : done.catch(() => {}))
   }
 }
 
 /** Starts one of PostgreSQL's programs. The password goes through the environment: arguments can be read by everybody. */
 function start(program: string, parameters: string[], url: string): ChildProcess {
-  const { password } = new URL(url)
+  const { searchParams, password } = new URL(url)
+  const secret = searchParams.get('password') ?? decodeURIComponent(password)
   return spawn(program, parameters, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       ...process.env,
       LC_ALL: 'C',
       PGAPPNAME: 'app',
-      ...(password && { PGPASSWORD: decodeURIComponent(password) }),
+      ...(secret && { PGPASSWORD: secret }),
     },
   })
 }
@@ -65,6 +82,7 @@ function start(program: string, parameters: string[], url: string): ChildProcess
 function connection(address: string): string[] {
   const url = new URL(address)
   url.password = ''
+  url.searchParams.delete('password')
   if (url.searchParams.get('sslmode') === 'no-verify') url.searchParams.set('sslmode', 'require')
   return ['--no-password', `--dbname=${url.href}`]
 }

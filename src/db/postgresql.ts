@@ -62,21 +62,27 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
   }
 }
 
-/** Everything in the schema but what extensions brought. `cascade`, and so `if exists`: one thing takes others along. */
+/**
+ * Everything in the schema but what extensions brought. `cascade`, and so `if exists`: one thing takes others along.
+ * Tables first and then types: a sequence of an identity column, or a range's functions, go with theirs and not alone.
+ */
 export const dropStatements = `
   select format('drop %s if exists %s cascade', kind, name) as statement
   from (
     select 'pg_class'::regclass as class, oid, oid::regclass::text as name,
-      case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end as kind
-    from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
+      case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
+        when 'f' then 'foreign table' else 'table' end as kind
+    from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
     union all
     select 'pg_proc'::regclass, oid, oid::regprocedure::text, 'routine'
     from pg_proc where pronamespace = current_schema()::regnamespace
     union all
     select 'pg_type'::regclass, oid, oid::regtype::text, 'type'
-    from pg_type where typnamespace = current_schema()::regnamespace and typtype in ('e', 'd')
+    from pg_type where typnamespace = current_schema()::regnamespace
+      and (typtype in ('e', 'd', 'r') or typrelid in (select oid from pg_class where relkind = 'c'))
   ) as things
   where not exists (select from pg_depend where classid = class and objid = oid and deptype = 'e')
+  order by kind = 'table' desc, kind = 'type' desc
 `
 
 /** Makes a connection explain its errors, and gives it up when it no longer answers. */

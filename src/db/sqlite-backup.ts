@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { backup as copy, DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BackupError, writeWhole } from './backup.ts'
 import { migrationTable } from './migrations.ts'
 
@@ -7,12 +8,16 @@ import { migrationTable } from './migrations.ts'
 
 /** Pages copied at once; between two steps others get their turn. */
 const rate = 1000
+/** Milliseconds that a restore waits for whoever is writing just then. */
+const patience = 10_000
 
 /** Copies the database at `path` into a new file. @throws BackupError */
 export async function backup(path: string, file: string): Promise<void> {
   if (!existsSync(path)) throw new BackupError(`There is no database at ${path}`)
   const source = new DatabaseSync(path, { readOnly: true })
   try {
+    // Keeps to one moment. Without it each write by a server would make the copy begin anew, and perhaps never end.
+    source.exec('begin; select count(*) from sqlite_master')
     await writeWhole(file, async (draft) => {
       await copy(source, draft, { rate })
       // One file by itself: without this it would want a log beside it.
@@ -36,9 +41,24 @@ export async function restore(path: string, file: string): Promise<void> {
   const source = new DatabaseSync(file, { readOnly: true })
   try {
     check(source, file)
-    await copy(source, path, { rate })
+    await untilFree(() => copy(source, path, { rate }))
   } finally {
     source.close()
+  }
+}
+
+/** Tries again while another process writes. SQLite's error is then none: the copy has not begun. */
+async function untilFree(start: () => Promise<unknown>): Promise<void> {
+  for (const deadline = Date.now() + patience; ;) {
+    try {
+      await start()
+      return
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== 0) throw error
+      if (Date.now() > deadline)
+        throw new BackupError('The database is being written to by somebody else, all the time', { cause: error })
+      await sleep(20)
+    }
   }
 }
 

@@ -9,7 +9,8 @@ export async function databaseStats({ engine, query }: Database) {
     select ${engine.version} as version, ${engine.size()} as bytes
   `.execute(query())
   const tables = []
-  for (const { name } of await query().introspection.getTables()) {
+  for (const { name, isView } of await query().introspection.getTables()) {
+    if (isView) continue
     const { rows } = await sql<{ name: string; rows: number; bytes: number }>`
       select ${name} as name, (select count(*) from ${sql.table(name)}) as rows, ${engine.size(name)} as bytes
     `.execute(query())

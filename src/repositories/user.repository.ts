@@ -13,7 +13,7 @@ interface AccountFilter {
   is_active?: boolean | undefined
   is_verified?: boolean | undefined
   /** Part of the e-mail or of a name. */
-  contains?: string | undefined
+  search?: string | undefined
 }
 type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_name'>
 
@@ -44,14 +44,14 @@ export function createUserRepository({ query, clock, contains }: Database) {
     return changed !== undefined
   }
 
-  function matching({ role, is_active, is_verified, contains: part }: AccountFilter) {
+  function matching({ role, is_active, is_verified, search }: AccountFilter) {
     let users = live()
     if (role !== undefined) users = users.where('role', '=', role)
     if (is_active !== undefined) users = users.where('is_active', '=', is_active)
     if (is_verified !== undefined) users = users.where('is_verified', '=', is_verified)
-    if (part === undefined) return users
+    if (search === undefined) return users
     return users.where(({ or, ref }) =>
-      or([contains(ref('email'), part), contains(ref('first_name'), part), contains(ref('last_name'), part)]),
+      or([contains(ref('email'), search), contains(ref('first_name'), search), contains(ref('last_name'), search)]),
     )
   }
 

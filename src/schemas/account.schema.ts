@@ -32,7 +32,7 @@ export const accountQuery = z.strictObject({
   role: z.enum(roles).optional(),
   is_active: z.boolean().optional(),
   is_verified: z.boolean().optional(),
-  contains: text(1, 100).optional(),
+  search: text(1, 100).optional(),
 })
 
 export type AccountCreate = z.output<typeof accountCreate>

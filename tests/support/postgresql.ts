@@ -30,17 +30,20 @@ const { resolve } = createRequire(import.meta.url)
 /** PostgreSQL refuses to run as root; this is `nobody`. */
 export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 
-/** Starts a real PostgreSQL, from the binaries that npm installed, on a free port of the loopback; `stop` leaves nothing behind. */
-export async function startPostgresql(): Promise<PostgresqlServer> {
+/**
+ * Starts a real PostgreSQL on a free port of the loopback; `stop` leaves nothing behind.
+ * @param installed the folder of its programs; without one, what npm installed
+ */
+export async function startPostgresql(installed?: string): Promise<PostgresqlServer> {
   const folder = mkdtempSync(join(tmpdir(), 'postgresql-'))
-  const native = copyBinaries(folder)
+  const programs = installed ?? join(copyBinaries(folder), 'bin')
   const data = join(folder, 'data')
   mkdirSync(data)
   chmodSync(folder, 0o755)
   if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
   const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C' }
   execFileSync(
-    join(native, 'bin/initdb'),
+    join(programs, 'initdb'),
     ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
     {
       ...unprivileged,
@@ -59,7 +62,7 @@ export async function startPostgresql(): Promise<PostgresqlServer> {
     'max_connections=400',
     'shared_buffers=64MB',
   ]
-  const server = spawn(join(native, 'bin/postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
+  const server = spawn(join(programs, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
     ...unprivileged,
     cwd: data,
     env: environment,

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,28 +28,40 @@ function countCoverage(folder: string): void {
   }
 }
 
+type Command = [program: string, ...parameters: string[]]
+
+/** How Node.js starts the command line. */
+const cli = ['--import', './tools/require-node.js', 'src/cli.ts']
+
+/** util-linux has a `script` that says its name; others take other options. */
+export const hasTerminal =
+  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
+
 /** The real program, running as a process of its own. */
 export class Program {
-  /** What it has written so far, to both streams. */
+  /** What it has written so far, to both streams, and to each. */
   output = ''
+  stdout = ''
+  stderr = ''
   /** Its exit code, once it and all its workers have ended; null when a signal killed it. */
   readonly ended: Promise<number | null>
-  readonly #child: ChildProcess
-  #log = ''
+  readonly #child: ChildProcessWithoutNullStreams
   #over = false
 
-  constructor(folder: string, parameters: string[], settings: Record<string, string>) {
-    const child = spawn(process.execPath, parameters, {
+  constructor(folder: string, [program, ...parameters]: Command, settings: Record<string, string>) {
+    const child = spawn(program, parameters, {
       cwd: folder,
       // Nothing of the developer's own environment, but for where programs are found.
       env: { PATH: process.env['PATH'], ...compileCacheOrCoverage(), PORT: '0', ...settings },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: 'pipe',
     })
-    child.stdout.on('data', (text: string) => (this.#log += text))
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => {
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name].setEncoding('utf8').on('data', (text: string) => {
         this.output += text
+        this[name] += text
       })
+    // It may end before it has read everything.
+    child.stdin.on('error', () => {})
     this.ended = once(child, 'close').then(([code]) => {
       this.#over = true
       countCoverage(folder)
@@ -80,8 +92,17 @@ export class Program {
 
   /** What it has logged so far, in production. @throws when a line is not whole */
   log(): Record<string, unknown>[] {
-    const lines = this.#log.split('\n').slice(0, -1)
+    const lines = this.stdout.split('\n').slice(0, -1)
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  /** What a person would type, or all that it reads from its standard input. */
+  type(text: string): void {
+    this.#child.stdin.write(text)
+  }
+
+  endInput(text: string | Buffer = ''): void {
+    this.#child.stdin.end(text)
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -119,17 +140,35 @@ export class Project {
 
   /** Starts the server, as `npm start` does. */
   start(settings: Record<string, string> = {}, ...nodeOptions: string[]): Program {
-    return this.#run([...nodeOptions, '--import', './tools/require-node.js', 'src/main.ts'], settings)
+    return this.run([process.execPath, ...nodeOptions, '--import', './tools/require-node.js', 'src/main.ts'], settings)
   }
 
-  /** Runs a command to its end, as `npm run app -- …` does. */
-  async app(parameters: string[], settings: Record<string, string> = {}) {
-    const program = this.#run(['--import', './tools/require-node.js', 'src/cli.ts', ...parameters], settings)
-    return { code: await program.ended, output: program.output }
+  /**
+   * Runs a command to its end, as `npm run app -- …` does, without a terminal.
+   * @param input what it can read from its standard input
+   */
+  async app(parameters: string[], settings: Record<string, string> = {}, input: string | Buffer = '') {
+    const program = this.run([process.execPath, ...cli, ...parameters], settings)
+    program.endInput(input)
+    const code = await program.ended
+    const { output, stdout, stderr } = program
+    return { code, output, stdout, stderr }
   }
 
-  #run(parameters: string[], settings: Record<string, string>): Program {
-    const program = new Program(this.folder, parameters, settings)
+  /** Starts a command at a terminal; what is written to it comes as standard output, typed text included. */
+  atTerminal(parameters: string[], settings: Record<string, string> = {}, redirection = ''): Program {
+    const words = [process.execPath, ...cli, ...parameters].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+    const command = `stty cols 100 rows 30; exec ${words.join(' ')} ${redirection}`
+    return this.run(['script', '--quiet', '--return', '--command', command, '/dev/null'], {
+      TERM: 'xterm-256color',
+      SHELL: '/bin/sh',
+      ...settings,
+    })
+  }
+
+  /** Starts any program in the folder of the project. */
+  run(command: Command, settings: Record<string, string> = {}): Program {
+    const program = new Program(this.folder, command, settings)
     this.#programs.push(program)
     return program
   }
