@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { backup } from '../../src/db/sqlite-backup.ts'
+import { backup as copyDatabase } from '../../src/db/sqlite-backup.ts'
 import { useCommands } from '../support/commands.ts'
 import { environment } from '../support/settings.ts'
 
@@ -94,11 +94,13 @@ test('a backup ends although every step of it is followed by a write', async () 
   const file = given['DATABASE_URL']!.slice('sqlite:///'.length)
   const writer = new DatabaseSync(file, { timeout: 30_000 })
   const add = writer.prepare("insert into items (name) values ('written meanwhile')")
-  let isDone = false
-  const copied = backup(file, join(folder('steady'), 'a.db')).then(() => (isDone = true))
+  const progress = { isDone: false }
+  const copied = copyDatabase(file, join(folder('steady'), 'a.db')).finally(() => {
+    progress.isDone = true
+  })
   const most = 3000
   let writes = 0
-  for (; !isDone && writes < most; writes++) {
+  for (; !progress.isDone && writes < most; writes++) {
     add.run()
     await setImmediate()
   }
