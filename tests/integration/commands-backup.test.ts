@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
+import { backup as copyDatabase } from '../../src/db/sqlite-backup.ts'
 import { useCommands } from '../support/commands.ts'
 import { environment } from '../support/settings.ts'
 
@@ -86,6 +88,39 @@ test('a backup while others write is whole, and a restore brings it back under a
   const me = await api.get('/api/v1/users/me', { token })
   expect(me.body.data).toMatchObject({ email, first_name: 'Ada' })
   expect((await api.post('/api/v1/items', { name: 'and it writes' }, { token })).status).toBe(201)
+})
+
+test('a backup ends although every step of it is followed by a write', async () => {
+  const file = given['DATABASE_URL']!.slice('sqlite:///'.length)
+  const writer = new DatabaseSync(file, { timeout: 30_000 })
+  const add = writer.prepare("insert into items (name) values ('written meanwhile')")
+  const progress = { isDone: false }
+  const copied = copyDatabase(file, join(folder('steady'), 'a.db')).finally(() => {
+    progress.isDone = true
+  })
+  const most = 3000
+  let writes = 0
+  for (; !progress.isDone && writes < most; writes++) {
+    add.run()
+    await setImmediate()
+  }
+  writer.close()
+  await copied
+  expect(writes).toBeLessThan(most)
+})
+
+test('a restore waits for who is writing', async () => {
+  const file = project.path('waits.db')
+  expect((await app(['db', 'backup', file])).code).toBe(0)
+  const writer = new DatabaseSync(given['DATABASE_URL']!.slice('sqlite:///'.length), { timeout: 30_000 })
+  writer.exec("begin immediate; insert into items (name) values ('too late')")
+  const restored = app(['db', 'restore', file, '--yes'])
+  // Long enough for it to have met the lock, on most machines; on others this tests less.
+  await sleep(1500)
+  writer.exec('commit')
+  writer.close()
+  expect(await restored).toMatchObject({ code: 0 })
+  expect(await names()).not.toContain('too late')
 })
 
 test('what is no backup changes nothing', async () => {
