@@ -6,7 +6,7 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY tools tools/
-# Source maps and type declarations are two fifths of the packages, and nothing reads them at run time.
+# Source maps and type declarations are a third of the packages, and nothing reads them at run time.
 RUN npm ci --omit=dev && \
     find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 COPY src src/
