@@ -7,7 +7,7 @@ import { seed } from '../db/seed.ts'
 import { databaseStats } from '../db/stats.ts'
 import { requireMigrated, withDatabase } from './context.ts'
 import { confirm, showProgress, UsageError } from './questions.ts'
-import { printJson, printTable, say } from './terminal.ts'
+import { complain, printJson, printTable, say } from './terminal.ts'
 
 interface Yes {
   yes?: true
@@ -78,6 +78,7 @@ export function dbCommands(app: Command): void {
         if (json) return printJson(status)
         tell(status.applied, 'applied', 'No migration is applied.')
         tell(status.pending, 'pending', 'No migration is pending.')
+        for (const name of status.unknown) complain(`${name} was applied by a newer version than this`)
       }),
     )
 
@@ -154,9 +155,10 @@ export function dbCommands(app: Command): void {
         await confirm(`Replace everything in the database by ${file}?`, yes)
         await requireAnswer(database)
         await database.engine.restore(file)
-        const { pending } = await migrationStatus(database)
+        const { pending, unknown } = await migrationStatus(database)
         say(`The database is as it was in ${file}.`)
         if (pending.length > 0) say(`Migrations that came later: ${pending.length}. Run "app db upgrade".`)
+        if (unknown.length > 0) complain(`It is from a newer version than this: ${unknown.join(', ')}`)
       }),
     )
 }

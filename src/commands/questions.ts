@@ -21,6 +21,9 @@ const prompts = () => import('@clack/prompts')
 
 const isTerminal = (): boolean => process.stdin.isTTY && process.stderr.isTTY
 
+/** Characters. */
+const barWidth = 30
+
 /** Standard output is for results. */
 const output = process.stderr
 
@@ -93,7 +96,11 @@ function passwordOf(bytes: Buffer): string {
 export function showProgress(message: string, total: number) {
   if (!isTerminal() || total === 0) return { advance: () => {}, done: () => {} }
   let sum = 0
-  const show = () => output.write(`\r${message}: ${Math.floor((sum / total) * 100)} %`)
+  const show = () => {
+    const done = Math.floor((sum / total) * barWidth)
+    const bar = '█'.repeat(done) + '░'.repeat(barWidth - done)
+    output.write(`\r${message} ${bar} ${Math.floor((sum / total) * 100)} %`)
+  }
   show()
   return {
     advance(steps: number) {

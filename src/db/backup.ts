@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
 
 /** What ends a long command. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -33,7 +33,7 @@ export async function writeWhole(file: string, write: (draft: string) => Promise
     const written = openSync(draft, 'r+')
     fsyncSync(written)
     closeSync(written)
-    linkSync(draft, file)
+    publish(draft, file)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') throw taken(error)
@@ -42,5 +42,16 @@ export async function writeWhole(file: string, write: (draft: string) => Promise
   } finally {
     for (const signal of signals) process.off(signal, giveUp)
     clear()
+  }
+}
+
+/** A link is refused when the name is taken. Where the file system has no links, the look beforehand has to do. */
+function publish(draft: string, file: string): void {
+  try {
+    linkSync(draft, file)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) throw error
+    renameSync(draft, file)
   }
 }

@@ -11,19 +11,25 @@ export const migrationTable = 'migrations'
 export const migrationsFolder = (kind: Engine['kind']): string => join(projectRoot, 'migrations', kind)
 
 /**
- * Which migrations have been applied and which have not, oldest first. Loads no ORM, so that the
- * server may ask at every start.
+ * Which migrations have been applied and which have not, oldest first; `unknown` are those that were applied by a
+ * newer version of the code. Loads no ORM, so that the server may ask at every start.
  */
-export async function migrationStatus(database: Database): Promise<{ applied: string[]; pending: string[] }> {
+export async function migrationStatus(database: Database) {
   const files = readdirSync(migrationsFolder(database.engine.kind))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => file.slice(0, -'.ts'.length))
     .toSorted()
   const applied = await appliedMigrations(database)
-  return { applied, pending: files.filter((name) => !applied.includes(name)) }
+  return {
+    applied,
+    pending: files.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !files.includes(name)),
+  }
 }
 
 async function appliedMigrations(database: Database): Promise<string[]> {
+  // Looking makes no file.
+  if (!database.engine.exists()) return []
   const tables = await database.query().introspection.getTables()
   if (!tables.some(({ name }) => name === migrationTable)) return []
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(migrationTable)} order by id`.execute(

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { BackupError, writeWhole } from './backup.ts'
 import { migrationTable } from './migrations.ts'
-import { dropStatements } from './postgresql.ts'
+import { dropStatements, migrationLock } from './postgresql.ts'
 
 // By PostgreSQL's own programs, which must be as new as the server at least.
 
@@ -46,7 +46,7 @@ async function replay(url: string, file: string, list: string): Promise<void> {
   // It ends early when PostgreSQL refuses something; what that was, `finished` tells.
   psql.stdin!.on('error', () => {})
   const done = finished(psql)
-  psql.stdin!.write(`begin;\nset local client_min_messages = error;\n${dropStatements} \\gexec\n`)
+  psql.stdin!.write(`begin;\nset local client_min_messages = error;\n${migrationLock};\n${dropStatements} \\gexec\n`)
   const archive = start('pg_restore', ['--no-owner', `--use-list=${list}`, '--file=-', file], url)
   archive.stdout!.pipe(psql.stdin!, { end: false })
   let isWhole = false

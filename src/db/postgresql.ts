@@ -50,7 +50,7 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     exists: () => true,
     clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
-    migrationLock: `select pg_advisory_xact_lock(4711, 1)`,
+    migrationLock,
     dropStatements,
     size: (table) =>
       table === undefined
@@ -61,6 +61,8 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     restore: async (file) => (await import('./postgresql-backup.ts')).restore(url, file),
   }
 }
+
+export const migrationLock = 'select pg_advisory_xact_lock(4711, 1)'
 
 /**
  * Everything in the schema but what extensions brought. `cascade`, and so `if exists`: one thing takes others along.

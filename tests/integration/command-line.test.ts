@@ -119,7 +119,7 @@ describe('the command line', () => {
   test.for(['sqlite:////no-such-folder/app.db', 'postgresql://postgres:hidden@127.0.0.1:1/app'])(
     'says in one line that %s cannot be reached',
     async (url) => {
-      const { code, output } = await project.app(['db', 'status'], { ...environment, DATABASE_URL: url })
+      const { code, output } = await project.app(['db', 'upgrade'], { ...environment, DATABASE_URL: url })
       expect(code).toBe(3)
       expect(output).toMatch(/^The database is not available.*\n$/)
       expect(output).not.toContain('hidden')

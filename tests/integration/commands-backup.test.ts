@@ -110,7 +110,7 @@ test('a backup ends although every step of it is followed by a write', async () 
 })
 
 test('a restore waits for who is writing', async () => {
-  const file = project.path('waits.db')
+  const file = join(folder('waits'), 'backup.db')
   expect((await app(['db', 'backup', file])).code).toBe(0)
   const writer = new DatabaseSync(given['DATABASE_URL']!.slice('sqlite:///'.length), { timeout: 30_000 })
   writer.exec("begin immediate; insert into items (name) values ('too late')")

@@ -82,7 +82,7 @@ describe.skipIf(!hasTerminal)('at a terminal (needs "script" of util-linux)', ()
   test('a long seed shows how far it is, and Ctrl+C ends it with 130; run again it fills up', async () => {
     const { code, seen } = await converse(
       ['db', 'seed', '--items', '900000'],
-      [[/Adding \d+ items: [1-9]\d* %/, interrupt]],
+      [[/Adding \d+ items █.* [1-9]\d* %/, interrupt]],
     )
     expect(code).toBe(130)
     expect(seen).not.toContain('added')

@@ -70,7 +70,12 @@ onEachDatabase((kind) => {
     expect(applied).toEqual([])
     expect(await tablesOf(database)).toEqual([])
     expect(await upgrade(database)).toEqual(pending)
-    expect(await migrationStatus(database)).toEqual({ applied: pending, pending: [] })
+    expect(await migrationStatus(database)).toEqual({ applied: pending, pending: [], unknown: [] })
+
+    // A newer version of the code was here.
+    const later = 'Migration99990101000000_later'
+    await sql`insert into migrations (name) values (${later})`.execute(database.query())
+    expect(await migrationStatus(database)).toEqual({ applied: [...pending, later], pending: [], unknown: [later] })
   })
 
   test('of servers that upgrade one empty database at once, one migrates it', async () => {
