@@ -5,8 +5,10 @@ import { docsController } from './controllers/docs.controller.ts'
 import { controllers } from './controllers/index.ts'
 import { auditRefusals } from './core/audit.ts'
 import type { Config } from './core/config.ts'
-import { drainOnClose } from './core/drain.ts'
-import { requireGuards } from './core/guards.ts'
+import { drainOnClose } from './core/http/drain.ts'
+import { requireGuards } from './core/http/guards.ts'
+import { collectRoutes } from './core/http/openapi.ts'
+import { limitRates } from './core/http/rate-limits.ts'
 import {
   handleClientError,
   identify,
@@ -17,18 +19,16 @@ import {
   refuseDoubtfulFraming,
   rejectUnknownRoutes,
   requestId,
-} from './core/http.ts'
-import { logRequest, logRequests } from './core/logging.ts'
-import { collectRoutes } from './core/openapi.ts'
-import { limitRates } from './core/rate-limits.ts'
-import { handleError } from './core/responses.ts'
+} from './core/http/requests.ts'
+import { handleError } from './core/http/responses.ts'
 import {
   refuseStrayInput,
   serializerCompiler,
   validatorCompiler,
   type App,
   type ZodTypeProvider,
-} from './core/validation.ts'
+} from './core/http/validation.ts'
+import { logRequest, logRequests } from './core/logging.ts'
 import type { Services } from './wiring.ts'
 
 /** Builds the HTTP application over the services. It listens to nothing yet. */

@@ -1,7 +1,7 @@
-import { clientOf } from '../core/client.ts'
-import { authenticated, open } from '../core/guards.ts'
-import { created, success } from '../core/responses.ts'
-import type { App } from '../core/validation.ts'
+import { clientOf } from '../core/http/client.ts'
+import { authenticated, open } from '../core/http/guards.ts'
+import { created, success } from '../core/http/responses.ts'
+import type { App } from '../core/http/validation.ts'
 import { listSessions, login, logout, logoutAll, refresh, register, revokeSession } from '../schemas/auth.schema.ts'
 import type { Services } from '../wiring.ts'
 

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
-import { open } from '../core/guards.ts'
-import { describeRoutes } from '../core/openapi.ts'
-import type { App } from '../core/validation.ts'
+import { open } from '../core/http/guards.ts'
+import { describeRoutes } from '../core/http/openapi.ts'
+import type { App } from '../core/http/validation.ts'
 import { version } from '../core/version.ts'
 import { errorReply, problemReply } from '../schemas/responses.ts'
 

@@ -1,4 +1,4 @@
-import type { App } from '../core/validation.ts'
+import type { App } from '../core/http/validation.ts'
 import type { Services } from '../wiring.ts'
 import { authController } from './auth.controller.ts'
 import { healthController } from './health.controller.ts'

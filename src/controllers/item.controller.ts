@@ -1,6 +1,6 @@
-import { authenticated, optional } from '../core/guards.ts'
-import { created, success } from '../core/responses.ts'
-import type { App } from '../core/validation.ts'
+import { authenticated, optional } from '../core/http/guards.ts'
+import { created, success } from '../core/http/responses.ts'
+import type { App } from '../core/http/validation.ts'
 import { createItem, deleteItem, getItem, listItems, searchItems, updateItem } from '../schemas/item.schema.ts'
 import type { Services } from '../wiring.ts'
 

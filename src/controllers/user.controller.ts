@@ -1,6 +1,6 @@
-import { authenticated } from '../core/guards.ts'
-import { success } from '../core/responses.ts'
-import type { App } from '../core/validation.ts'
+import { authenticated } from '../core/http/guards.ts'
+import { success } from '../core/http/responses.ts'
+import type { App } from '../core/http/validation.ts'
 import { changePassword, deactivate, getProfile, updateProfile } from '../schemas/user.schema.ts'
 import type { Services } from '../wiring.ts'
 

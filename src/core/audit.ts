@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Client } from './actor.ts'
-import { clientOf } from './client.ts'
+import { clientOf } from './http/client.ts'
 
 /** What a security log is asked about. */
 export type SecurityEvent =

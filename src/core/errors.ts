@@ -1,4 +1,4 @@
-/** Every error a client can meet. `core/responses.ts` says which HTTP status each one has. */
+/** Every error a client can meet. `core/http/responses.ts` says which HTTP status each one has. */
 export type ErrorCode =
   | 'validation_error'
   | 'invalid_json'

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { addressOf } from './client.ts'
 import type { Config } from './config.ts'
-import { pathOf } from './responses.ts'
+import { addressOf } from './http/client.ts'
+import { pathOf } from './http/responses.ts'
 
 /** Characters of a path that are logged: enough for every route, too few for filling a disk. */
 const loggedPath = 500

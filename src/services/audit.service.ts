@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Audit, SecurityEvent } from '../core/audit.ts'
-import { networkOf } from '../core/client.ts'
+import { networkOf } from '../core/http/client.ts'
 import type { Fingerprint } from '../core/security/fingerprints.ts'
 import type { Database } from '../db/database.ts'
 import type { AuditRepository } from '../repositories/audit.repository.ts'

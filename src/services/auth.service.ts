@@ -1,7 +1,7 @@
 import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
-import { networkOf } from '../core/client.ts'
 import { ConflictError, UnauthorizedError } from '../core/errors.ts'
+import { networkOf } from '../core/http/client.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
 import type { Passwords } from '../core/security/passwords.ts'
 import type { RefreshTokens } from '../core/security/refresh-tokens.ts'

@@ -1,7 +1,7 @@
 import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
-import { networkOf } from '../core/client.ts'
 import { TooManyRequestsError, UnauthorizedError, UnavailableError } from '../core/errors.ts'
+import { networkOf } from '../core/http/client.ts'
 import type { Fingerprint } from '../core/security/fingerprints.ts'
 import { createTurns } from '../core/turns.ts'
 import type { Backoff, Quota, ThrottleRepository } from '../repositories/throttle.repository.ts'

@@ -1,7 +1,7 @@
 import fastify from 'fastify'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { controllers } from '../../src/controllers/index.ts'
-import type { ZodTypeProvider } from '../../src/core/validation.ts'
+import type { ZodTypeProvider } from '../../src/core/http/validation.ts'
 import { version } from '../../src/core/version.ts'
 import { useApi } from '../support/api.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
-import { securityHeaders } from '../../src/core/http.ts'
+import { securityHeaders } from '../../src/core/http/requests.ts'
 import { useApi } from '../support/api.ts'
 
 const api = useApi('sqlite')

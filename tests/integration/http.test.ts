@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test, vi } from 'vitest'
-import { securityHeaders } from '../../src/core/http.ts'
+import { securityHeaders } from '../../src/core/http/requests.ts'
 import { useApi } from '../support/api.ts'
 
 const items = '/api/v1/items'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { networkOf } from '../../src/core/client.ts'
+import { networkOf } from '../../src/core/http/client.ts'
 
 test.for([
   ['203.0.113.7', '203.0.113.7'],

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { ValidationError } from '../../src/core/errors.ts'
-import { toJsonSchema, validatorCompiler } from '../../src/core/validation.ts'
+import { toJsonSchema, validatorCompiler } from '../../src/core/http/validation.ts'
 import { anyString } from './arbitraries.ts'
 import { contract, isText, model, refused, type Part } from './input-contract.ts'
 

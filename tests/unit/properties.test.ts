@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseQuery } from '../../src/core/http.ts'
+import { parseQuery } from '../../src/core/http/requests.ts'
 import { offsetOf, paginate } from '../../src/core/pagination.ts'
 import { can, type Permission } from '../../src/core/security/permissions.ts'
 import { roles } from '../../src/models/enums.ts'

@@ -11,7 +11,7 @@ import {
   UnavailableError,
   ValidationError,
 } from '../../src/core/errors.ts'
-import { handleError, statusOf, success } from '../../src/core/responses.ts'
+import { handleError, statusOf, success } from '../../src/core/http/responses.ts'
 
 /** Lets a route throw, and gives what the client sees. */
 async function answerTo(error: unknown, headers: Record<string, string> = {}) {

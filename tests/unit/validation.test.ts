@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { ValidationError } from '../../src/core/errors.ts'
-import { serializerCompiler, toJsonSchema, validatorCompiler } from '../../src/core/validation.ts'
+import { serializerCompiler, toJsonSchema, validatorCompiler } from '../../src/core/http/validation.ts'
 import { pageParameters, text, time, trimmed, uuid } from '../../src/schemas/mixins.ts'
 
 /** Validates as Fastify does: gives the value, or the faults. */

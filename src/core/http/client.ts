@@ -1,6 +1,6 @@
 import { isIP, isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import type { Client } from './actor.ts'
+import type { Client } from '../actor.ts'
 
 /** What the column holds; a header may be longer. */
 const userAgentLength = 400

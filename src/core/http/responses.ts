@@ -8,7 +8,7 @@ import {
   UnavailableError,
   type ErrorCode,
   type RateLimitPolicy,
-} from './errors.ts'
+} from '../errors.ts'
 
 /** The one place that says how HTTP tells an error. */
 export const statusOf: Record<ErrorCode, number> = {

@@ -1,8 +1,8 @@
 import cluster from 'node:cluster'
 import type { FastifyBaseLogger } from 'fastify'
 import { z } from 'zod'
-import { createCounter, type Count } from './counter.ts'
-import { createPatience } from './patience.ts'
+import { createCounter, type Count } from '../counter.ts'
+import { createPatience } from '../patience.ts'
 
 // RateLimiterCluster of rate-limiter-flexible does the same, with a memory that has no bound, with the quota
 // it was told first, also after a SIGHUP, and with a listener for each route that hears every message.

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyBodyParser, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError, MethodNotAllowedError, NotFoundError } from './errors.ts'
+import { AppError, MethodNotAllowedError, NotFoundError } from '../errors.ts'
 import { failure, pathOf, statusOf } from './responses.ts'
 
 /** On every answer, errors included. The docs page has its own content policy. */

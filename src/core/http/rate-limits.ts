@@ -2,13 +2,13 @@ import cluster from 'node:cluster'
 import { createClient } from '@redis/client'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
+import type { Config } from '../config.ts'
+import { createCounter, rateWindow as window, type Count } from '../counter.ts'
+import { TooManyRequestsError } from '../errors.ts'
+import { createPatience } from '../patience.ts'
+import { askSupervisor } from '../workers/shared-count.ts'
 import { addressOf, networkOf } from './client.ts'
-import type { Config } from './config.ts'
-import { createCounter, rateWindow as window, type Count } from './counter.ts'
-import { TooManyRequestsError } from './errors.ts'
-import { createPatience } from './patience.ts'
 import { rateLimitHeaders } from './responses.ts'
-import { askSupervisor } from './shared-count.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import type { z } from 'zod'
-import type { ErrorCode } from './errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import { guardErrors, isGuard, open, optional, type Guard } from './guards.ts'
 import { statusOf } from './responses.ts'
 import { toJsonSchema } from './validation.ts'

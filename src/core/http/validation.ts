@@ -8,8 +8,8 @@ import type {
   FastifyTypeProvider,
 } from 'fastify'
 import { z } from 'zod'
-import { ValidationError } from './errors.ts'
-import { parseInput, toldFaults, toldName } from './input.ts'
+import { ValidationError } from '../errors.ts'
+import { parseInput, toldFaults, toldName } from '../input.ts'
 
 /** Lets Fastify take the types of requests and replies from their Zod schemas. */
 export interface ZodTypeProvider extends FastifyTypeProvider {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import { parseJson, parseQuery, requestId } from '../../src/core/http.ts'
+import { parseJson, parseQuery, requestId } from '../../src/core/http/requests.ts'
 
 describe('a request id', () => {
   const given = (value?: string | string[]) =>

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Actor, Identity } from './actor.ts'
+import type { Actor, Identity } from '../actor.ts'
+import { ForbiddenError, UnauthorizedError, type ErrorCode } from '../errors.ts'
+import { can as roleCan, type Permission } from '../security/permissions.ts'
 import { clientOf } from './client.ts'
-import { ForbiddenError, UnauthorizedError, type ErrorCode } from './errors.ts'
-import { can as roleCan, type Permission } from './security/permissions.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

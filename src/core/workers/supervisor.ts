@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import type { Config } from '../config.ts'
+import { endOnSignals } from '../stop.ts'
 import { countForWorkers } from './shared-count.ts'
-import { endOnSignals } from './stop.ts'
 import { endWorker, startWorker, type WorkerProcess } from './worker-process.ts'
 
 /** Seconds beyond the requests' own limit after which a worker that does not end is killed. */
