@@ -14,10 +14,12 @@ const purgeInterval = 5 * 60 * 1000
 export async function serve(config: Config, database: Database, log: Logger): Promise<string> {
   const services = createServices(config, database, log)
   const app = await createApp(config, services, log)
-  app.addHook('onClose', () => database.close())
+  const endPurging = repeat(services.purge.runIfDue, purgeInterval, log)
+  app.addHook('onClose', () => {
+    endPurging()
+    return database.close()
+  })
   endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
-
-  repeat(services.purge.runIfDue, purgeInterval, log)
 
   return app
     .listen({ host: config.HOST, port: config.PORT })

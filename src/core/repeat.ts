@@ -5,13 +5,19 @@ import type { Logger } from 'pino'
  * logged, and the next time is another chance.
  * @param job gives what it did, for the log, or undefined if there was nothing to do
  * @param interval milliseconds from one start to the next
+ * @returns what ends it; a run that the end cuts off is no failure
  */
-export function repeat(job: () => Promise<object | undefined>, interval: number, log: Logger): void {
+export function repeat(job: () => Promise<object | undefined>, interval: number, log: Logger): () => void {
+  let ended = false
   const run = () =>
     job().then(
       (result) => result && log.info({ job: result }, 'job done'),
-      (error: unknown) => log.error({ err: error }, 'job failed'),
+      (error: unknown) => ended || log.error({ err: error }, 'job failed'),
     )
   void run()
-  setInterval(() => void run(), interval).unref()
+  const timer = setInterval(() => void run(), interval).unref()
+  return () => {
+    ended = true
+    clearInterval(timer)
+  }
 }
