@@ -41,17 +41,21 @@ export function createPasswords(config: Config): Passwords {
   const workers = config.WEB_CONCURRENCY
   const atOnce = Math.max(1, Math.floor(availableParallelism() / options.parallelism / workers))
   const { run, requireRoom } = createLimiter(atOnce, Math.ceil(queued / workers))
-  // Made before it is needed: the first unknown e-mail would cost two hashings, and tell by its time.
-  const dummy = hash(randomUUID(), options)
-  // Whoever needs it meets the error.
-  dummy.catch(() => {})
+  let dummy: Promise<string> | undefined
+  const makeDummy = () =>
+    hash(randomUUID(), options).catch((error: unknown) => {
+      // Another time there may be memory for it.
+      dummy = undefined
+      throw error
+    })
 
   return {
     requireRoom,
     hash: (password) => run(() => hash(password, options)),
     async verify(stored, password) {
-      const reference = stored ?? (await dummy)
-      const matches = await run(() => verify(reference, password))
+      // Also where it is not needed: otherwise the first unknown e-mail would cost two hashings, and tell by its time.
+      const substitute = await (dummy ??= makeDummy())
+      const matches = await run(() => verify(stored ?? substitute, password))
       return matches && stored !== undefined
     },
     isOutdated: (stored) => !stored.startsWith(prefix),
