@@ -9,8 +9,12 @@ import { reasonOf } from './core/start.ts'
 
 const { failed, misused, unavailable, cancelled } = exitCodes
 
-// Whoever reads our output may have enough of it, such as `head`.
-process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : failed))
+// Whoever reads our output may have enough of it, such as `head`; what the command does, it does to its end all the same.
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') return
+  if (process.exitCode !== failed) complain(`Standard output: ${message}`)
+  process.exitCode = failed
+})
 
 try {
   await createProgram().parseAsync()

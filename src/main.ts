@@ -3,8 +3,9 @@ import { UnavailableError } from './core/errors.ts'
 import { createLogger } from './core/logging.ts'
 import { configOrExit, exitWith, reasonOf } from './core/start.ts'
 import { supervise } from './core/workers/supervisor.ts'
-import { followSupervisor, tellAddress } from './core/workers/worker.ts'
+import { followSupervisor, isReplacement, tellAddress } from './core/workers/worker.ts'
 import { openDatabase } from './db/database.ts'
+import { isRefusal } from './db/errors.ts'
 import { prepareDatabase, requireMigrated, UnpreparedError } from './db/prepare.ts'
 import { seededPassword, seededUsers } from './db/seed.ts'
 
@@ -17,11 +18,12 @@ const database = openDatabase(config)
 let hasTestUsers = false
 try {
   // The supervisor has prepared it for all; new code in a worker may still want more than there is.
-  if (cluster.isWorker) await requireMigrated(database, log)
+  if (cluster.isWorker) await requireMigrated(database, log, isReplacement)
   else hasTestUsers = await prepareDatabase(database, config, log)
 } catch (error) {
   if (error instanceof UnpreparedError) exitWith(error.message)
   if (error instanceof UnavailableError) exitWith(`${error.message} (${reasonOf(error)}): look at DATABASE_URL`)
+  if (isRefusal(error)) exitWith(`The database refuses: ${error.message}`)
   throw error
 }
 

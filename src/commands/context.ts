@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { Writable } from 'node:stream'
 import type { Client } from '../core/actor.ts'
+import { withoutPassword } from '../core/config-report.ts'
 import { readConfig, type Config } from '../core/config.ts'
-import { loadEnvironment } from '../core/environment.ts'
+import { readEnvironment, withStandInSecrets } from '../core/environment.ts'
 import { createLogger } from '../core/logging.ts'
 import { openDatabase, type Database } from '../db/database.ts'
 import { migrationStatus } from '../db/migrations.ts'
@@ -12,16 +13,27 @@ import type { Services } from '../wiring.ts'
 /** Building an index takes longer than any request may. */
 const timeoutSeconds = 600
 
-/** Opens the database as the role that may change its schema, and closes it whatever happens. */
-export async function withDatabase(work: (database: Database, config: Config) => Promise<void>): Promise<void> {
-  const config = readConfig(loadEnvironment())
-  const database = openDatabase({
-    ...config,
-    DATABASE_URL: config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL,
-    DATABASE_TIMEOUT_SECONDS: timeoutSeconds,
-  })
+interface Opened {
+  database: Database
+  config: Config
+  /** The database's address, without its password: for asking and telling. */
+  address: string
+}
+
+/**
+ * Opens the database as the role that may change its schema, and closes it whatever happens.
+ *
+ * Commands never make a `.env`, as a server's first start does: the settings of this machine may be elsewhere.
+ * @param needsSecrets whether the work signs, encrypts or decrypts
+ */
+export async function withDatabase(work: (opened: Opened) => Promise<void>, needsSecrets = false): Promise<void> {
+  const { given, file } = readEnvironment()
+  const environment = { ...file, ...given }
+  const config = readConfig(needsSecrets ? environment : withStandInSecrets(environment))
+  const url = config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL
+  const database = openDatabase({ ...config, DATABASE_URL: url, DATABASE_TIMEOUT_SECONDS: timeoutSeconds })
   try {
-    await work(database, config)
+    await work({ database, config, address: withoutPassword(url) })
   } finally {
     await database.close()
   }
@@ -35,11 +47,11 @@ export async function requireMigrated(database: Database): Promise<void> {
 
 /** Hands out the same services as a server has, so that rules and security events are the same. */
 export const withServices = (work: (services: Services) => Promise<void>): Promise<void> =>
-  withDatabase(async (database, config) => {
+  withDatabase(async ({ database, config }) => {
     await requireMigrated(database)
     const { createServices } = await import('../wiring.ts')
     await work(createServices(config, database, await createLogger(config, eventLines())))
-  })
+  }, true)
 
 /** Lines of security events are for whoever collects logs. A person at a terminal did it just now. */
 const eventLines = () =>

@@ -49,7 +49,7 @@ export function dbCommands(app: Command): void {
   db.command('upgrade')
     .description('apply every pending migration')
     .action(() =>
-      withDatabase(async (database) => {
+      withDatabase(async ({ database }) => {
         const { upgrade } = await migrator()
         tell(await upgrade(database), 'applied', 'The database is up to date.')
       }),
@@ -60,9 +60,9 @@ export function dbCommands(app: Command): void {
     .option('--all', 'take back every migration: this empties the database')
     .option('--yes', 'do not ask')
     .action(({ all, yes }: Yes & { all?: true }) =>
-      withDatabase(async (database, config) => {
+      withDatabase(async ({ database, config, address }) => {
         const isProduction = config.NODE_ENV === 'production'
-        if (isProduction) await confirm('Drop tables or columns of production, with their data?', yes)
+        if (isProduction) await confirm(`Drop tables or columns of ${address}, with their data?`, yes)
         const { downgrade } = await migrator()
         tell(await downgrade(database, all), 'took back', 'No migration is applied.')
       }),
@@ -72,11 +72,15 @@ export function dbCommands(app: Command): void {
     .description('show which migrations are applied; exit code 1 when some are pending')
     .option('--json', 'print JSON')
     .action(({ json }: Json) =>
-      withDatabase(async (database) => {
+      withDatabase(async ({ database }) => {
         const status = await migrationStatus(database)
         if (status.pending.length > 0) process.exitCode = 1
         if (json) return printJson(status)
-        tell(status.applied, 'applied', 'No migration is applied.')
+        tell(
+          status.applied,
+          'applied',
+          database.engine.exists() ? 'No migration is applied.' : 'There is no database yet.',
+        )
         tell(status.pending, 'pending', 'No migration is pending.')
         for (const name of status.unknown) complain(`${name} was applied by a newer version than this`)
       }),
@@ -100,7 +104,7 @@ export function dbCommands(app: Command): void {
     .option('--items <n>', 'items in all')
     .action((given: { users?: string; items?: string }) => {
       const wanted = { users: amount('--users', given.users), items: amount('--items', given.items) }
-      return withDatabase(async (database, config) => {
+      return withDatabase(async ({ database, config }) => {
         refuseInProduction(config, 'Seeding, with passwords that everybody knows,')
         await requireMigrated(database)
         const isNew = await seed(database, createPasswords(config))
@@ -113,9 +117,9 @@ export function dbCommands(app: Command): void {
     .description('drop everything, migrate and seed anew; asks, and refuses in production')
     .option('--yes', 'do not ask')
     .action(({ yes }: Yes) =>
-      withDatabase(async (database, config) => {
+      withDatabase(async ({ database, config, address }) => {
         refuseInProduction(config, 'Dropping everything')
-        await confirm('Drop everything in the database?', yes)
+        await confirm(`Drop everything in ${address}?`, yes)
         const { reset } = await migrator()
         tell(await reset(database), 'applied', 'There are no migrations.')
         await seed(database, createPasswords(config))
@@ -127,7 +131,7 @@ export function dbCommands(app: Command): void {
     .description('show how large the database and its tables are')
     .option('--json', 'print JSON')
     .action(({ json }: Json) =>
-      withDatabase(async (database) => {
+      withDatabase(async ({ database }) => {
         const stats = await databaseStats(database)
         if (json) return printJson(stats)
         const rows = stats.tables.map(({ name, rows: count, bytes }) => [name, count, size(bytes)])
@@ -139,10 +143,10 @@ export function dbCommands(app: Command): void {
     .description('write the database into a new file, while it is used; PostgreSQL by pg_dump')
     .argument('<file>', 'a file that is not there yet')
     .action((file: string) =>
-      withDatabase(async (database) => {
+      withDatabase(async ({ database, address }) => {
         await requireAnswer(database)
         await database.engine.backup(file)
-        say(`${file} holds the database as it was a moment ago.`)
+        say(`${file} holds ${address} as it was a moment ago.`)
       }),
     )
 
@@ -151,12 +155,12 @@ export function dbCommands(app: Command): void {
     .argument('<file>', 'what "db backup" wrote, of the same kind of database')
     .option('--yes', 'do not ask')
     .action((file: string, { yes }: Yes) =>
-      withDatabase(async (database) => {
-        await confirm(`Replace everything in the database by ${file}?`, yes)
+      withDatabase(async ({ database, address }) => {
+        await confirm(`Replace everything in ${address} by ${file}?`, yes)
         await requireAnswer(database)
         await database.engine.restore(file)
         const { pending, unknown } = await migrationStatus(database)
-        say(`The database is as it was in ${file}.`)
+        say(`${address} is as it was in ${file}.`)
         if (pending.length > 0) say(`Migrations that came later: ${pending.length}. Run "app db upgrade".`)
         if (unknown.length > 0) complain(`It is from a newer version than this: ${unknown.join(', ')}`)
       }),

@@ -23,7 +23,7 @@ export function keysCommands(app: Command): void {
     )
     .option('--json', 'print JSON')
     .action(({ json }: { json?: true }) =>
-      withDatabase(async (database, { ENCRYPTION_KEY }) => {
+      withDatabase(async ({ database, config: { ENCRYPTION_KEY } }) => {
         await requireMigrated(database)
         const columns = await reencrypt(database, createEncryption(ENCRYPTION_KEY))
         const lost = columns.filter(({ unreadable }) => unreadable > 0)
@@ -35,6 +35,6 @@ export function keysCommands(app: Command): void {
         )
         for (const { column, unreadable } of lost)
           complain(`${column}: ${unreadable} under none of the keys, left as they are`)
-      }),
+      }, true),
     )
 }

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { createApp } from '../app.ts'
 import { readConfig } from '../core/config.ts'
-import { newSecret, readEnvironment, secrets } from '../core/environment.ts'
+import { readEnvironment, withStandInSecrets } from '../core/environment.ts'
 import { guardName } from '../core/http/guards.ts'
 import { guardOf } from '../core/http/openapi.ts'
 import type { App } from '../core/http/validation.ts'
@@ -17,9 +17,7 @@ export async function withOfflineApp(
   overrides: NodeJS.Dict<string> = {},
 ): Promise<void> {
   const { given, file } = readEnvironment()
-  const environment: NodeJS.Dict<string> = { ...file, ...given }
-  for (const name of secrets) if (!environment[name]?.trim()) environment[name] = newSecret(name)
-  const config = readConfig({ ...environment, ...overrides, REDIS_URL: undefined })
+  const config = readConfig({ ...withStandInSecrets({ ...file, ...given }), ...overrides, REDIS_URL: undefined })
   const log = pino({ level: 'silent' })
   // It connects with its first statement, and there is none.
   const database = openDatabase(config)

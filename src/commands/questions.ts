@@ -27,8 +27,18 @@ const barWidth = 30
 /** Standard output is for results. */
 const output = process.stderr
 
-async function answered<T>(answer: Promise<T | typeof CANCEL_SYMBOL>): Promise<T> {
-  const given = await answer
+/**
+ * Waits for an answer. At the end of the input (Ctrl+D, a terminal that is gone) the prompt would never settle, and
+ * Node.js would end with a warning, code 13 and a hidden cursor: nothing is left to wait for then, and that is a no.
+ */
+async function answered<T>(ask: (signal: AbortSignal) => Promise<T | typeof CANCEL_SYMBOL>): Promise<T> {
+  const over = new AbortController()
+  let soon: NodeJS.Immediate | undefined
+  const cancel = () => (soon = setImmediate(() => over.abort()))
+  process.stdin.once('pause', cancel)
+  const given = await ask(over.signal)
+  process.stdin.off('pause', cancel)
+  clearImmediate(soon)
   if (typeof given === 'symbol') throw new CancelledError()
   return given
 }
@@ -41,7 +51,7 @@ export async function askFor(given: string | undefined, option: string, question
   if (given !== undefined) return given
   if (!isTerminal()) throw new UsageError(`${option} is missing, and there is no terminal to ask at`)
   const { text } = await prompts()
-  return answered(text({ message: question, output }))
+  return answered((signal) => text({ message: question, output, signal }))
 }
 
 /**
@@ -52,7 +62,8 @@ export async function confirm(question: string, yes: boolean | undefined): Promi
   if (yes) return
   if (!isTerminal()) throw new UsageError('Add --yes: there is no terminal to ask at')
   const { confirm: ask } = await prompts()
-  if (!(await answered(ask({ message: question, initialValue: false, output })))) throw new CancelledError()
+  if (!(await answered((signal) => ask({ message: question, initialValue: false, output, signal }))))
+    throw new CancelledError()
 }
 
 export interface PasswordOptions {
@@ -71,11 +82,12 @@ export async function newPassword({ passwordStdin, generatePassword }: PasswordO
   if (!isTerminal())
     throw new UsageError('Add --password-stdin or --generate-password: there is no terminal to ask for a password at')
   const { password: ask } = await prompts()
-  const first = await answered(ask({ message: 'New password', output }))
-  await answered(
+  const first = await answered((signal) => ask({ message: 'New password', output, signal }))
+  await answered((signal) =>
     ask({
       message: 'The same again',
       output,
+      signal,
       validate: (second) => (second === first ? undefined : 'That is another one'),
     }),
   )

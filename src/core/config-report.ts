@@ -3,6 +3,9 @@ import { ConfigError, readConfig } from './config.ts'
 import { generatedSecrets } from './environment.ts'
 import { settings } from './settings.ts'
 
+/** What compose.yaml reads from `.env` beside the settings. */
+const composeSettings = ['PUBLISH', 'APP_IMAGE', 'NODE_IMAGE', 'POSTGRES_IMAGE', 'REDIS_IMAGE', 'PROXY_IMAGE']
+
 interface Given {
   /** By the real environment. */
   given: NodeJS.Dict<string>
@@ -17,7 +20,7 @@ interface Given {
  */
 export function reportConfig({ given, file = {} }: Given) {
   const environment = { ...file, ...given }
-  const known = Object.keys(settings)
+  const known = [...Object.keys(settings), ...generatedSecrets, ...composeSettings]
   return {
     settings: Object.entries(settings).map(([name, schema]) => ({
       name,
@@ -25,7 +28,7 @@ export function reportConfig({ given, file = {} }: Given) {
       source: given[name] === undefined ? (file[name]?.trim() ? '.env' : 'default') : 'environment',
     })),
     faults: faultsOf(environment),
-    unknown: Object.keys(file).filter((name) => !known.includes(name) && !generatedSecrets.includes(name)),
+    unknown: Object.keys(file).filter((name) => !known.includes(name)),
   }
 }
 
@@ -54,7 +57,7 @@ function shown(name: string, schema: z.ZodType, given: string | undefined): stri
 }
 
 /** A URL without the passwords in it; nothing of one that has an @ where no URL has its password. */
-function withoutPassword(text: string): string {
+export function withoutPassword(text: string): string {
   if (!URL.canParse(text)) return /:\/\/.*@/.test(text) ? '(hidden)' : text
   const url = new URL(text)
   // An unescaped / ? or # in a password ends the address before it.

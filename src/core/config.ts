@@ -31,11 +31,21 @@ function* contradictions(config: Partial<Settings>): Generator<[keyof Settings, 
     yield ['CORS_ORIGINS', 'cannot be * together with CORS_CREDENTIALS']
   if (config.WEB_CONCURRENCY !== undefined && config.WEB_CONCURRENCY > 1 && config.DATABASE_URL === inMemory)
     yield ['WEB_CONCURRENCY', 'must be 1 with a database in memory: each process would have its own']
+  const { DATABASE_URL, MIGRATION_DATABASE_URL } = config
+  if (DATABASE_URL !== undefined && MIGRATION_DATABASE_URL !== undefined)
+    if (databaseOf(DATABASE_URL) !== databaseOf(MIGRATION_DATABASE_URL))
+      yield ['MIGRATION_DATABASE_URL', 'must be the same database as DATABASE_URL: commands work on it']
   if (config.NODE_ENV !== 'production') return
   if (config.LOG_LEVEL === 'debug' || config.LOG_LEVEL === 'trace')
     yield ['LOG_LEVEL', `cannot be ${config.LOG_LEVEL} in production`]
   if (config.DATABASE_URL === inMemory)
     yield ['DATABASE_URL', 'cannot be in memory in production: every restart would lose the data']
+}
+
+/** The kind and the name: the way there may be another, past a PgBouncer. */
+const databaseOf = (address: string): string => {
+  const { protocol, pathname } = new URL(address)
+  return `${protocol.replace('postgres:', 'postgresql:')}${pathname}`
 }
 
 /** The environment cannot be used as it is. The message lists every fault by name, and no value. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { projectRoot } from './config.ts'
+import { ConfigError, projectRoot } from './config.ts'
 import { sampleSecret } from './settings.ts'
 
 const envFile = join(projectRoot, '.env')
@@ -14,6 +14,12 @@ export const generatedSecrets = [...secrets, 'POSTGRES_PASSWORD']
 export function readEnvironment() {
   const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim()))
   return { given, file: readEnvFile() }
+}
+
+/** An environment in which secrets that are missing are random ones: for what encrypts and signs nothing. */
+export function withStandInSecrets(environment: NodeJS.Dict<string>): NodeJS.Dict<string> {
+  const missing = secrets.filter((name) => !environment[name]?.trim())
+  return { ...environment, ...Object.fromEntries(missing.map((name) => [name, newSecret(name)])) }
 }
 
 /**
@@ -33,8 +39,9 @@ function readEnvFile(): NodeJS.Dict<string> | undefined {
   try {
     return parseEnv(readFileSync(envFile, 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new ConfigError([`.env cannot be read: ${message}`])
   }
 }
 
@@ -47,7 +54,11 @@ function createEnvFile(): NodeJS.Dict<string> | undefined {
   // Written aside and then linked, which fails if `.env` exists: of two first starts at once one
   // wins whole, and no file of a user is ever overwritten.
   const draft = `${envFile}.${process.pid}.new`
-  writeFileSync(draft, content, { mode: 0o600, flag: 'wx' })
+  try {
+    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    throw new ConfigError([`.env is not there, and cannot be written: ${(error as Error).message}`])
+  }
   try {
     linkSync(draft, envFile)
   } catch (error) {

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { ConflictError, UnavailableError } from '../core/errors.ts'
 
 /** What both drivers put on their errors; each fills a part of it. */
@@ -26,6 +27,10 @@ export const isRetryable = (error: unknown): boolean =>
 
 /** The file is locked by another process (SQLITE_BUSY, with its extended codes in the higher bits). */
 export const isBusy = (error: unknown): boolean => ((error as DriverError).errcode ?? 0) % 256 === 5
+
+/** Whether the database itself refused something: a right is missing, or a file is no database. */
+export const isRefusal = (error: unknown): error is Error =>
+  error instanceof pg.DatabaseError || (error as DriverError).errcode !== undefined
 
 /**
  * Turns a driver's error into what happened, the same on both databases: a `ConflictError` naming

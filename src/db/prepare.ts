@@ -13,7 +13,7 @@ export class UnpreparedError extends Error {
 
 /**
  * Makes the database ready to serve. In development it is migrated, and seeded when empty. In
- * production it is only looked at: it is migrated when told, by `npm run db:upgrade`.
+ * production it is only looked at: it is migrated when told, by `npx app db upgrade`.
  * @returns whether the test users of the seed are there
  * @throws UnpreparedError in production, when there is no database or migrations are pending
  */
@@ -44,16 +44,17 @@ async function migrate(database: Database, config: Config, log: Logger): Promise
 /**
  * Looks whether the database is there and has every migration. One that is away may come back while we serve;
  * readiness tells until then.
- * @throws UnpreparedError
+ * @param mustAnswer for a worker that takes the place of one that serves: better the old one than one without a database
+ * @throws UnpreparedError; UnavailableError when the database is away and must not be
  */
-export async function requireMigrated(database: Database, log: Logger): Promise<void> {
-  if (!database.engine.exists()) throw new UnpreparedError('There is no database yet. Run "npm run db:upgrade" first')
+export async function requireMigrated(database: Database, log: Logger, mustAnswer = false): Promise<void> {
+  if (!database.engine.exists()) throw new UnpreparedError('There is no database yet. Run "npx app db upgrade" first')
   try {
     const { pending } = await migrationStatus(database)
     if (pending.length > 0)
-      throw new UnpreparedError(`Pending migrations: ${pending.length}. Run "npm run db:upgrade" first`)
+      throw new UnpreparedError(`Pending migrations: ${pending.length}. Run "npx app db upgrade" first`)
   } catch (error) {
-    if (!(error instanceof UnavailableError)) throw error
+    if (mustAnswer || !(error instanceof UnavailableError)) throw error
     log.error({ err: error }, 'the database does not answer; serving until it does')
   }
 }

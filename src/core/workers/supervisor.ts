@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import { endOnSignals } from '../stop.ts'
 import { countForWorkers } from './shared-count.ts'
 import { endWorker, startWorker, type WorkerProcess } from './worker-process.ts'
+import { replacement } from './worker.ts'
 
 /** Seconds beyond the requests' own limit after which a worker that does not end is killed. */
 const endingMargin = 4
@@ -34,8 +35,8 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
   const endLimit = config.SHUTDOWN_TIMEOUT_SECONDS + endingMargin
   let stopping = false
 
-  function start(): WorkerProcess {
-    const worker = startWorker(environment, log)
+  function start(replaces = false): WorkerProcess {
+    const worker = startWorker({ ...environment, ...(replaces && { [replacement]: 'true' }) }, log)
     workers.add(worker)
     void worker.ended.then(() => workers.delete(worker))
     return worker
@@ -70,16 +71,19 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
   async function replaceAll(): Promise<void> {
     for (const place of places) {
       if (stopping) return
-      const next = start()
+      const next = start(true)
       const comesUp = (await next.listens) !== undefined
       if (stopping) return
       if (!comesUp) {
-        log.error('a new worker did not come up: the others stay as they are')
+        const end = { id: next.id, pid: next.pid, ...(await next.ended) }
+        log.error(end, 'a new worker did not come up: the others stay as they are')
         return
       }
       const { worker } = place
       place.worker = next
-      await endWorker(worker, endLimit)
+      const { code, signal } = await endWorker(worker, endLimit)
+      if (code !== 0)
+        log.error({ id: worker.id, pid: worker.pid, code, signal }, 'a replaced worker did not end cleanly')
     }
     log.info('all workers replaced')
   }

@@ -1,6 +1,11 @@
 import cluster from 'node:cluster'
 import { z } from 'zod'
 
+/** The variable that tells a worker that it takes the place of one that serves. */
+export const replacement = 'WORKER_IS_REPLACEMENT'
+
+export const isReplacement = process.env[replacement] !== undefined
+
 const message = z.object({ address: z.string() })
 
 /** Tells the supervisor that this worker listens. */
