@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
-import { createProgram, exitCodes } from './commands/program.ts'
+import { exitCodes } from './commands/exit-codes.ts'
+import { createProgram } from './commands/program.ts'
 import { CancelledError, UsageError } from './commands/questions.ts'
 import { complain } from './commands/terminal.ts'
 import { ConfigError } from './core/config.ts'
@@ -9,7 +10,8 @@ import { reasonOf } from './core/start.ts'
 
 const { failed, misused, unavailable, cancelled } = exitCodes
 
-// Whoever reads our output may have enough of it, such as `head`; what the command does, it does to its end all the same.
+// Whoever reads our output may have enough of it, such as `head`. What was begun is done all the same.
+process.stderr.on('error', () => {})
 process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
   if (code === 'EPIPE') return
   if (process.exitCode !== failed) complain(`Standard output: ${message}`)
@@ -34,7 +36,11 @@ function explain(error: Error): number {
     for (const { field, message } of error.errors ?? []) complain(`${field} ${message}`)
     return misused
   }
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) complain(fault)
+    return misused
+  }
   complain(error.message)
   if (error instanceof CancelledError) return cancelled
-  return error instanceof UsageError || error instanceof ConfigError ? misused : failed
+  return error instanceof UsageError ? misused : failed
 }

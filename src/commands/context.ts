@@ -20,20 +20,29 @@ interface Opened {
   address: string
 }
 
+type Work = (opened: Opened) => Promise<void>
+
 /**
- * Opens the database as the role that may change its schema, and closes it whatever happens.
- *
- * Commands never make a `.env`, as a server's first start does: the settings of this machine may be elsewhere.
+ * Opens the database as the role that may change its schema, with time for it, and closes it whatever happens.
  * @param needsSecrets whether the work signs, encrypts or decrypts
  */
-export async function withDatabase(work: (opened: Opened) => Promise<void>, needsSecrets = false): Promise<void> {
+export async function withDatabase(work: Work, needsSecrets = false): Promise<void> {
+  const config = settingsOfCommands(needsSecrets)
+  const { MIGRATION_DATABASE_URL: url = config.DATABASE_URL } = config
+  await withOpen({ ...config, DATABASE_URL: url, DATABASE_TIMEOUT_SECONDS: timeoutSeconds }, work)
+}
+
+/** Commands never make a `.env`, as a server's first start does: the settings of this machine may be elsewhere. */
+function settingsOfCommands(needsSecrets: boolean): Config {
   const { given, file } = readEnvironment()
   const environment = { ...file, ...given }
-  const config = readConfig(needsSecrets ? environment : withStandInSecrets(environment))
-  const url = config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL
-  const database = openDatabase({ ...config, DATABASE_URL: url, DATABASE_TIMEOUT_SECONDS: timeoutSeconds })
+  return readConfig(needsSecrets ? environment : withStandInSecrets(environment))
+}
+
+async function withOpen(config: Config, work: Work): Promise<void> {
+  const database = openDatabase(config)
   try {
-    await work({ database, config, address: withoutPassword(url) })
+    await work({ database, config, address: withoutPassword(config.DATABASE_URL) })
   } finally {
     await database.close()
   }
@@ -45,13 +54,13 @@ export async function requireMigrated(database: Database): Promise<void> {
   if (pending.length > 0) throw new Error('The database is not migrated: run "app db upgrade" first')
 }
 
-/** Hands out the same services as a server has, so that rules and security events are the same. */
+/** Hands out the same services as a server has, over the same role, so that rules and security events are the same. */
 export const withServices = (work: (services: Services) => Promise<void>): Promise<void> =>
-  withDatabase(async ({ database, config }) => {
+  withOpen(settingsOfCommands(true), async ({ database, config }) => {
     await requireMigrated(database)
     const { createServices } = await import('../wiring.ts')
     await work(createServices(config, database, await createLogger(config, eventLines())))
-  }, true)
+  })
 
 /** Lines of security events are for whoever collects logs. A person at a terminal did it just now. */
 const eventLines = () =>
@@ -64,10 +73,18 @@ export const operator = (command: string): Client => ({
   user_agent: `app ${command} by ${userName()}`,
 })
 
-/** Behind `sudo` the person, and in a container, where the user may have no name, its number. */
+/**
+ * The user of the system; in a container, where it may have no name, its number. The person behind `sudo` comes after
+ * it and not in its place, since anybody can set the variable.
+ */
 function userName(): string {
+  const person = process.env['SUDO_USER']?.slice(0, 100)
+  return `${systemUser()}${person ? ` for ${person}` : ''}`
+}
+
+function systemUser(): string {
   try {
-    return process.env['SUDO_USER'] || userInfo().username
+    return userInfo().username
   } catch {
     return String(process.getuid?.())
   }

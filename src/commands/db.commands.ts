@@ -132,6 +132,7 @@ export function dbCommands(app: Command): void {
     .option('--json', 'print JSON')
     .action(({ json }: Json) =>
       withDatabase(async ({ database }) => {
+        if (!database.engine.exists()) throw new Error('There is no database yet: run "app db upgrade" first')
         const stats = await databaseStats(database)
         if (json) return printJson(stats)
         const rows = stats.tables.map(({ name, rows: count, bytes }) => [name, count, size(bytes)])
@@ -169,14 +170,15 @@ export function dbCommands(app: Command): void {
 
 /** Adds what is missing to the numbers wanted, telling how far it is. */
 async function fillUp(database: Database, config: Config, wanted: { users: number; items: number }): Promise<void> {
-  if (wanted.users + wanted.items === 0) return
-  const { planBulk } = await import('../db/bulk-seed.ts')
-  const plan = await planBulk(database, createPasswords(config), wanted)
-  for (const [table, { missing, add }] of Object.entries(plan)) {
+  const { addItems, addUsers, countMissing } = await import('../db/bulk-seed.ts')
+  for (const table of ['users', 'items'] as const) {
+    if (wanted[table] === 0) continue
+    const missing = await countMissing(database, table, wanted[table])
     const { advance, done } = showProgress(`Adding ${missing} ${table}`, missing)
-    await add(advance)
+    if (table === 'users') await addUsers(database, createPasswords(config), missing, advance)
+    else await addItems(database, missing, advance)
     done()
-    if (wanted[table as keyof typeof wanted] > 0) say(`${table}: ${missing} added`)
+    say(`${table}: ${missing} added`)
   }
 }
 

@@ -6,14 +6,6 @@ import { serviceCommands } from './service.commands.ts'
 import { sessionsCommands } from './sessions.commands.ts'
 import { usersCommands } from './users.commands.ts'
 
-/** What the exit codes besides 0 mean. Scripts rely on them. */
-export const exitCodes = {
-  failed: 1,
-  misused: 2,
-  unavailable: 3,
-  cancelled: 130,
-} as const
-
 /** Builds the command `app`, with all that can follow it. */
 export function createProgram(): Command {
   const app = new Command('app')

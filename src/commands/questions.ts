@@ -2,6 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { buffer as readAll } from 'node:stream/consumers'
 import type { CANCEL_SYMBOL } from '@clack/prompts'
+import { ValidationError } from '../core/errors.ts'
+import { complain, printable } from './terminal.ts'
 
 /** The command was used wrongly. */
 export class UsageError extends Error {
@@ -62,7 +64,7 @@ export async function confirm(question: string, yes: boolean | undefined): Promi
   if (yes) return
   if (!isTerminal()) throw new UsageError('Add --yes: there is no terminal to ask at')
   const { confirm: ask } = await prompts()
-  if (!(await answered((signal) => ask({ message: question, initialValue: false, output, signal }))))
+  if (!(await answered((signal) => ask({ message: printable(question), initialValue: false, output, signal }))))
     throw new CancelledError()
 }
 
@@ -74,15 +76,19 @@ export interface PasswordOptions {
 /**
  * Gets a new password: asked for twice, read from standard input, or made, in which case it is the command's to
  * show. Never from an argument, which the list of processes and the shell's history would tell.
+ * @param check throws ValidationError for one that will not do; then it is asked for again
  */
-export async function newPassword({ passwordStdin, generatePassword }: PasswordOptions): Promise<string> {
+export async function newPassword(
+  { passwordStdin, generatePassword }: PasswordOptions,
+  check: (password: string) => Promise<void>,
+): Promise<string> {
   if (passwordStdin && generatePassword) throw new UsageError('Give --password-stdin or --generate-password, not both')
   if (passwordStdin) return passwordOf(await readAll(process.stdin))
   if (generatePassword) return randomBytes(15).toString('base64url')
   if (!isTerminal())
     throw new UsageError('Add --password-stdin or --generate-password: there is no terminal to ask for a password at')
   const { password: ask } = await prompts()
-  const first = await answered((signal) => ask({ message: 'New password', output, signal }))
+  const first = await askUntilGood(() => answered((signal) => ask({ message: 'New password', output, signal })), check)
   await answered((signal) =>
     ask({
       message: 'The same again',
@@ -99,6 +105,20 @@ function passwordOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new UsageError('The password on standard input is not UTF-8')
   // The line end is the shell's; everything before it is the password's.
   return new TextDecoder().decode(bytes).replace(/\r?\n$/, '')
+}
+
+/** Asks again while the answer will not do, and says why. */
+async function askUntilGood(ask: () => Promise<string>, check: (answer: string) => Promise<void>): Promise<string> {
+  for (;;) {
+    const answer = await ask()
+    try {
+      await check(answer)
+      return answer
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error
+      for (const { field, message } of error.errors ?? []) complain(`${field} ${message}`)
+    }
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { reportConfig } from '../core/config-report.ts'
 import { readEnvironment } from '../core/environment.ts'
+import { exitCodes } from './exit-codes.ts'
 import { complain, printJson, printTable, say } from './terminal.ts'
 
 interface Json {
@@ -35,7 +36,7 @@ export function serviceCommands(app: Command): void {
     .option('--json', 'print JSON')
     .action(({ json }: Json) => {
       const report = reportConfig(readEnvironment())
-      if (report.faults.length > 0) process.exitCode = 2
+      if (report.faults.length > 0) process.exitCode = exitCodes.misused
       if (json) return printJson(report)
       printTable(
         ['setting', 'value', 'from'],

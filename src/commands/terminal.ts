@@ -6,9 +6,10 @@ import stringWidth from 'fast-string-width'
 
 /** Control characters, which a terminal would act on: anybody can register under a name with some. */
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
-const controls = /[\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g
+const controls = /[\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g
 
-const printable = (text: string): string => text.replaceAll(controls, escaped)
+/** The text with every control character told rather than done. */
+export const printable = (text: string): string => text.replaceAll(controls, escaped)
 
 const escaped = (letter: string) => `\\u${letter.codePointAt(0)!.toString(16).padStart(4, '0')}`
 
@@ -20,10 +21,8 @@ const textOf = (cell: Cell): string => printable(cell === null ? '' : String(cel
 export const say = (text: string): void => console.log(printable(text))
 
 /** Writes a line about what is wrong. */
-export const complain = (text: string): void => {
-  const lines = text.split('\n').map(printable).join('\n')
-  console.error(styleText('red', lines, { stream: process.stderr }))
-}
+export const complain = (text: string): void =>
+  console.error(styleText('red', printable(text), { stream: process.stderr }))
 
 /** Writes JSON. It escapes most control characters by itself; the line ends are its own. */
 export const printJson = (data: unknown): void =>

@@ -49,9 +49,10 @@ export function usersCommands(app: Command): void {
     .action((given: string, options: CreateOptions) =>
       withServices(async ({ accounts }) => {
         const { email } = parseInput(accountCreate.pick({ email: true }), { email: given })
+        await accounts.requireFree(email)
         const first_name = await askFor(options.firstName, '--first-name', 'First name')
         const last_name = await askFor(options.lastName, '--last-name', 'Last name')
-        const password = await newPassword(options)
+        const password = await newPassword(options, (candidate) => accounts.checkPassword(candidate, email))
         const input = { email, first_name, last_name, password, role: options.role, is_verified: options.verified }
         const public_id = await accounts.create(parseInput(accountCreate, input), operator('users create'))
         const shown = { public_id, email, ...(options.generatePassword && { password }) }
@@ -139,8 +140,8 @@ export function usersCommands(app: Command): void {
       withServices(async ({ accounts }) => {
         const user = named(name)
         // Nobody should think of a password for an account that is not there.
-        await accounts.show(user)
-        const password = await newPassword(options)
+        const { email } = await accounts.show(user)
+        const password = await newPassword(options, (given) => accounts.checkPassword(given, email))
         const ended = await accounts.resetPassword(user, password, operator('users reset-password'))
         const shown = { sessions_ended: ended, ...(options.generatePassword && { password }) }
         if (options.json) printJson(shown)

@@ -62,7 +62,7 @@ export function withoutPassword(text: string): string {
   const url = new URL(text)
   // An unescaped / ? or # in a password ends the address before it.
   if (url.host !== '' && `${url.pathname}${url.search}${url.hash}`.includes('@')) return '(hidden)'
-  const passwords = [...url.searchParams.keys()].filter((name) => /pass|pwd|secret|key|token/i.test(name))
+  const passwords = [...url.searchParams.keys()].filter((name) => /pass|pwd|secret|key|token|options/i.test(name))
   if (url.password === '' && passwords.length === 0) return text
   if (url.password !== '') url.password = 'hidden'
   for (const name of passwords) url.searchParams.set(name, 'hidden')

@@ -29,6 +29,8 @@ export function createPatience(who: string, log: FastifyBaseLogger) {
       const timer = setTimeout(() => setImmediate(giveUp), patience)
       try {
         const answer = await Promise.race([question(), late.promise])
+        // Others asked at the same time and got none: whoever comes through now proves little.
+        if (Date.now() < askAgain) return answer
         if (away) log.info(`${who} is back`)
         away = false
         return answer

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
 
 /** What ends a long command. */
@@ -10,18 +11,24 @@ export class BackupError extends Error {
 
 /**
  * Makes a file appear whole or not at all, for its owner alone, and never in the place of another.
- * @param write fills the file at the path it is given
+ * @param write fills the file at the path it is given; `ended` tells that a signal has ended it
  * @throws BackupError when there is a file of this name, or none can be made
  */
-export async function writeWhole(file: string, write: (draft: string) => Promise<void>): Promise<void> {
+export async function writeWhole(
+  file: string,
+  write: (draft: string, ended: AbortSignal) => Promise<void>,
+): Promise<void> {
   const taken = (cause?: unknown) => new BackupError(`There is a ${file} already: name another file`, { cause })
   // Linking refuses it too, but only after all the work.
   if (existsSync(file)) throw taken()
-  const draft = `${file}.${process.pid}.part`
+  // Not by the process's number: in containers many processes are number 1.
+  const draft = `${file}.${randomUUID()}.part`
+  const ended = new AbortController()
   const clear = () => {
     for (const left of [draft, `${draft}-journal`]) rmSync(left, { force: true })
   }
   const giveUp = (signal: NodeJS.Signals) => {
+    ended.abort()
     clear()
     // Nobody listens for it any more, so that it ends the process.
     process.kill(process.pid, signal)
@@ -29,7 +36,7 @@ export async function writeWhole(file: string, write: (draft: string) => Promise
   for (const signal of signals) process.once(signal, giveUp)
   try {
     closeSync(openSync(draft, 'wx', 0o600))
-    await write(draft)
+    await write(draft, ended.signal)
     const written = openSync(draft, 'r+')
     fsyncSync(written)
     closeSync(written)

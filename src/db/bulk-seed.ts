@@ -1,7 +1,5 @@
-import type { Insertable } from 'kysely'
 import type { Passwords } from '../core/security/passwords.ts'
 import { itemStatuses } from '../models/enums.ts'
-import type { Tables } from '../models/index.ts'
 import type { Database } from './database.ts'
 import { seededPassword } from './seed.ts'
 
@@ -17,62 +15,63 @@ const verbs = ['Write', 'Review', 'Plan', 'Measure', 'Mend', 'Ship', 'Test', 'Tr
 const things = ['invoice', 'garden shed', 'release', 'café menu', 'report', 'bridge', 'schedule', 'parser', 'brochure']
 const places = ['in Lisbon', 'for Monday', 'with the team', 'at the harbour', 'for the board', 'in Kraków', 'again']
 
-/** The same for the same number: two databases filled alike hold alike. The factors share no divisor with the lists' lengths. */
-const pick = <T>(list: readonly T[], number: number, factor: number): T =>
-  list[Math.floor(number * factor) % list.length]!
+/** The same for the same number, so that two databases filled alike hold alike. Each factor walks through its list in another order. */
+const pick = <T>(list: readonly T[], number: number, factor: number): T => list[(number * factor) % list.length]!
 
-/**
- * What is missing to so many accounts and items in all: nothing when it is run again. `add` sends it in batches,
- * each a statement of its own, and calls `advance` with the number of rows after each; memory does not grow with the number.
- */
-export async function planBulk(database: Database, passwords: Passwords, wanted: { users: number; items: number }) {
-  const { query } = database
-  const plan = async <Table extends 'users' | 'items'>(
-    table: Table,
-    prepare: (missing: number) => Promise<(number: number) => Insertable<Tables[Table]>>,
-  ) => {
-    const { count, newest } = await state(database, table)
-    const missing = Math.max(0, wanted[table] - count)
-    return {
-      missing,
-      async add(advance: (rows: number) => void) {
-        if (missing === 0) return
-        const row = await prepare(missing)
-        for (let added = 0; added < missing; added += batch) {
-          const rows = Array.from({ length: Math.min(batch, missing - added) }, (_, at) => row(newest + added + at + 1))
-          await query().insertInto(table).values(rows).execute()
-          advance(rows.length)
-        }
-      },
-    }
-  }
-  return {
-    users: await plan('users', async () => userMaker(await passwords.hash(seededPassword))),
-    items: await plan('items', async (missing) => {
-      const { newest } = await state(database, 'items')
-      const people = await query().selectFrom('users').select('id').orderBy('id', 'desc').limit(owners).execute()
-      return itemMaker(
-        people.map(({ id }) => id),
-        newest,
-        missing,
-      )
-    }),
-  }
-}
-
-/** Live rows, and the number of the newest of all. */
-async function state({ query }: Database, table: 'users' | 'items') {
+/** How many live rows a table lacks to the number wanted. */
+export async function countMissing({ query }: Database, table: 'users' | 'items', wanted: number): Promise<number> {
   const { count } = await query()
     .selectFrom(table)
     .where('deleted_at', 'is', null)
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow()
-  const latest = await query().selectFrom(table).select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
-  return { count, newest: latest?.id ?? 0 }
+  return Math.max(0, wanted - count)
 }
 
-/** All have one password hash: hashing takes longer than anything else here. */
-const userMaker = (password_hash: string) => (number: number) => {
+/** Called with the number of rows after each batch, which is a statement of its own: memory does not grow with the number. */
+type Advance = (rows: number) => void
+
+/** Adds accounts. All have one password hash: hashing takes longer than anything else here. */
+export async function addUsers(database: Database, passwords: Passwords, number: number, advance: Advance) {
+  const password_hash = await passwords.hash(seededPassword)
+  const newest = await newestId(database, 'users')
+  for (const numbers of batches(number)) {
+    const rows = numbers.map((at) => ({ ...person(newest + at), password_hash }))
+    await database.query().insertInto('users').values(rows).execute()
+    advance(rows.length)
+  }
+}
+
+/** Adds items, spread over the year before now, the newest last, as they would have come. */
+export async function addItems(database: Database, number: number, advance: Advance) {
+  const { query } = database
+  const newest = await newestId(database, 'items')
+  const people = await query().selectFrom('users').select('id').orderBy('id', 'desc').limit(owners).execute()
+  const now = Date.now()
+  for (const numbers of batches(number)) {
+    const rows = numbers.map((at) => {
+      const made = new Date(now - year * (1 - at / number)).toISOString()
+      const owner = at % 5 === 0 || people.length === 0 ? null : pick(people, at, 1)
+      return { ...item(newest + at), owner_id: owner?.id ?? null, created_at: made, updated_at: made }
+    })
+    await query().insertInto('items').values(rows).execute()
+    advance(rows.length)
+  }
+}
+
+/** The numbers from 1 on, so many, a batch at a time. */
+function* batches(count: number): Generator<number[]> {
+  for (let done = 0; done < count; done += batch)
+    yield Array.from({ length: Math.min(batch, count - done) }, (_, at) => done + at + 1)
+}
+
+/** New rows are numbered on from it, so that their e-mails are new too. */
+async function newestId({ query }: Database, table: 'users' | 'items'): Promise<number> {
+  const newest = await query().selectFrom(table).select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+  return newest?.id ?? 0
+}
+
+function person(number: number) {
   const [first_name, last_name] = [pick(first, number, 1), pick(last, number, 7)]
   const letters = `${first_name}.${last_name}`
     .normalize('NFD')
@@ -80,7 +79,6 @@ const userMaker = (password_hash: string) => (number: number) => {
     .toLowerCase()
   return {
     email: `${letters}.${number}@example.com`,
-    password_hash,
     first_name,
     last_name,
     is_active: number % 50 !== 0,
@@ -88,20 +86,12 @@ const userMaker = (password_hash: string) => (number: number) => {
   }
 }
 
-/** Spread over the year before now, the newest last, as they would have come. */
-const itemMaker = (people: number[], newest: number, missing: number) => {
-  const now = Date.now()
-  return (number: number) => {
-    const thing = `${pick(things, number, 5)} ${pick(places, number, 3)}`
-    const made = new Date(now - year * (1 - (number - newest) / missing)).toISOString()
-    return {
-      name: `${pick(verbs, number, 1)} the ${thing} (${number})`,
-      description: number % 4 === 0 ? null : `About the ${thing}: ${pick(verbs, number, 7).toLowerCase()} it first.`,
-      status: number % 10 < 6 ? itemStatuses[1] : pick(itemStatuses, number, 1),
-      priority: 1 + (number % 5),
-      owner_id: number % 5 === 0 || people.length === 0 ? null : pick(people, number, 13),
-      created_at: made,
-      updated_at: made,
-    }
+function item(number: number) {
+  const thing = `${pick(things, number, 5)} ${pick(places, number, 3)}`
+  return {
+    name: `${pick(verbs, number, 1)} the ${thing} (${number})`,
+    description: number % 4 === 0 ? null : `About the ${thing}: ${pick(verbs, number, 7).toLowerCase()} it first.`,
+    status: number % 10 < 6 ? itemStatuses[1] : pick(itemStatuses, number, 1),
+    priority: 1 + (number % 5),
   }
 }

@@ -14,6 +14,8 @@ export interface Engine {
   readonly migrationLock: string
   /** Statements that select, as `statement`, what drops each thing in the database, in the order to run them in. */
   readonly dropStatements: string
+  /** Selects, as `name`, the tables in the service's own schema. */
+  readonly tables: RawBuilder<{ name: string }>
   /** The bytes that the database takes, or one of its tables with its indexes. */
   size(table?: string): RawBuilder<number>
   /** What the database is called, and its version. */

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { BackupError, writeWhole } from './backup.ts'
 import { migrationTable } from './migrations.ts'
@@ -12,8 +12,8 @@ import { dropStatements, migrationLock } from './postgresql.ts'
 
 /** Dumps the database into a new file, in PostgreSQL's compressed format. @throws BackupError */
 export async function backup(url: string, file: string): Promise<void> {
-  await writeWhole(file, async (draft) => {
-    await finished(start('pg_dump', ['--format=custom', `--file=${draft}`, ...connection(url)], url))
+  await writeWhole(file, async (draft, ended) => {
+    await finished(start('pg_dump', ['--format=custom', `--file=${draft}`, ...connection(url)], url, ended))
   })
 }
 
@@ -23,7 +23,9 @@ export async function backup(url: string, file: string): Promise<void> {
  */
 export async function restore(url: string, file: string): Promise<void> {
   if (!existsSync(file)) throw new BackupError(`There is no file ${file}`)
-  const listed = start('pg_restore', ['--list', file], url)
+  // In full: a name that begins with a dash would be taken for an option.
+  const archive = resolve(file)
+  const listed = start('pg_restore', ['--list', archive], url)
   const [content] = await Promise.all([text(listed.stdout!), finished(listed)])
   if (!content.includes(` ${migrationTable} `)) throw new BackupError(`${file} is no backup of this service`)
 
@@ -31,8 +33,8 @@ export async function restore(url: string, file: string): Promise<void> {
   try {
     const list = join(folder, 'list')
     // An extension may be somebody else's, who alone may comment on it.
-    writeFileSync(list, content.replaceAll(/^.* COMMENT - EXTENSION .*$/gm, ''))
-    await replay(url, file, list)
+    writeFileSync(list, content.replaceAll(/^\d+; \d+ \d+ COMMENT - EXTENSION .*$/gm, ''))
+    await replay(url, archive, list)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -64,13 +66,14 @@ async function replay(url: string, file: string, list: string): Promise<void> {
 }
 
 /** Starts one of PostgreSQL's programs. The password goes through the environment: arguments can be read by everybody. */
-function start(program: string, parameters: string[], url: string): ChildProcess {
+function start(program: string, parameters: string[], url: string, signal?: AbortSignal): ChildProcess {
   const { searchParams, password } = new URL(url)
   const secret = searchParams.get('password') ?? decodeURIComponent(password)
   return spawn(program, parameters, {
+    signal,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
-      ...process.env,
+      ...environmentOfPrograms(),
       LC_ALL: 'C',
       PGAPPNAME: 'app',
       ...(secret && { PGPASSWORD: secret }),
@@ -78,13 +81,39 @@ function start(program: string, parameters: string[], url: string): ChildProcess
   })
 }
 
-/** The arguments that say which database; the driver's `no-verify` is PostgreSQL's `require`. */
+/** What PostgreSQL's programs may want of our environment; it holds secrets that are none of their business. */
+const environmentOfPrograms = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => /^(PATH|HOME|TMPDIR|SystemRoot|SSL_CERT_\w+|PG\w+)$/.test(name)),
+  )
+
+/** The arguments that say which database. */
 function connection(address: string): string[] {
   const url = new URL(address)
+  const { searchParams } = url
   url.password = ''
-  url.searchParams.delete('password')
-  if (url.searchParams.get('sslmode') === 'no-verify') url.searchParams.set('sslmode', 'require')
+  const mode = sslMode(searchParams)
+  for (const name of ['password', 'ssl', 'uselibpqcompat']) searchParams.delete(name)
+  if (mode !== undefined) searchParams.set('sslmode', mode)
+  // The driver trusts the system's authorities where no other is named.
+  if (mode === 'verify-full' && !searchParams.has('sslrootcert')) searchParams.set('sslrootcert', 'system')
+  // `searchParams` writes a space as a plus, which stays a plus for PostgreSQL's programs.
+  url.search = url.search.replaceAll('+', '%20')
   return ['--no-password', `--dbname=${url.href}`]
+}
+
+/**
+ * What PostgreSQL's programs call what the driver does: it checks the certificate and its name in every mode but
+ * these two. Under the same word they would send the password to strangers.
+ */
+function sslMode(parameters: URLSearchParams): string | undefined {
+  const mode = parameters.get('sslmode') ?? undefined
+  if (mode === 'disable' || parameters.get('uselibpqcompat') === 'true') return mode
+  if (mode === 'no-verify') return 'require'
+  const isWanted = mode !== undefined || ['true', '1'].includes(parameters.get('ssl') ?? '')
+  return isWanted || ['sslrootcert', 'sslcert', 'sslkey'].some((name) => parameters.has(name))
+    ? 'verify-full'
+    : undefined
 }
 
 /** Waits for a program's end. @throws BackupError in its own words, or when it is not installed */

@@ -52,6 +52,7 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
     migrationLock,
     dropStatements,
+    tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,
     size: (table) =>
       table === undefined
         ? sql`pg_database_size(current_database())`

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { backup as copy, DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackupError, writeWhole } from './backup.ts'
-import { migrationTable } from './migrations.ts'
+import { knownMigrations, migrationTable } from './migrations.ts'
 
 // By SQLite's own online backup: a copy is the database at one moment, whoever writes meanwhile.
 
@@ -66,7 +66,11 @@ function check(source: DatabaseSync, file: string): void {
   try {
     const [found] = source.prepare('pragma quick_check').all()
     if (found?.['quick_check'] !== 'ok') throw new BackupError(`${file} is damaged: ${String(found?.['quick_check'])}`)
-    source.prepare(`select name from ${migrationTable}`).all()
+    const names = source.prepare(`select name from ${migrationTable}`)
+    // A view of this name could be without an end, and other programs have such a table too.
+    const isTable = source.prepare(`select 1 from sqlite_master where type = 'table' and name = ?`).get(migrationTable)
+    if (!isTable || !names.all().some(({ name }) => knownMigrations('sqlite').includes(String(name))))
+      throw new BackupError(`${file} is no backup of this service`)
   } catch (error) {
     if (error instanceof BackupError) throw error
     throw new BackupError(`${file} is no backup of this service: ${(error as Error).message}`, { cause: error })

@@ -36,6 +36,7 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
     dropStatements: `
       select 'drop ' || type || ' if exists "' || replace(name, '"', '""') || '"' as statement from sqlite_master
       where type in ('table', 'view') and name not like 'sqlite~_%' escape '~' order by sql not like 'create virtual%'`,
+    tables: sql`select name from sqlite_master where type = 'table' and name not like 'sqlite~_%' escape '~'`,
     size: (table) =>
       table === undefined
         ? sql`(select page_count * page_size from pragma_page_count, pragma_page_size)`

@@ -1,6 +1,6 @@
 import type { Client } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
-import { NotFoundError } from '../core/errors.ts'
+import { ConflictError, NotFoundError } from '../core/errors.ts'
 import { paginate } from '../core/pagination.ts'
 import type { Passwords } from '../core/security/passwords.ts'
 import type { Database } from '../db/database.ts'
@@ -45,6 +45,14 @@ export function createAccountService({ users, sessions, passwords, transaction, 
     async show(name: string) {
       const { id, ...account } = await find(name)
       return { ...account, live_sessions: await sessions.countLive(id) }
+    },
+
+    /** Whether a password would do, before it is given a second time. @throws ValidationError */
+    checkPassword: (password: string, email: string): Promise<void> => passwords.check('password', password, email),
+
+    /** Spares questions. The unique index is what decides. @throws ConflictError when a live account has the e-mail */
+    async requireFree(email: string): Promise<void> {
+      if (await users.findAccount(email)) throw new ConflictError('email', 'This email is already in use')
     },
 
     /** Gives the public id. @throws ConflictError when the e-mail is in use; ValidationError when the password is too weak */

@@ -137,17 +137,22 @@ test('what is no backup changes nothing', async () => {
   const other = new DatabaseSync(foreign)
   other.exec('create table things (id integer)')
   other.close()
+  const namesake = join(files, 'namesake.db')
+  const another = new DatabaseSync(namesake)
+  another.exec("create table migrations (name text); insert into migrations values ('0001_of_something_else')")
+  another.close()
   const text = join(files, 'text.db')
   writeFileSync(text, 'no database\n'.repeat(1000))
   const empty = join(files, 'empty.db')
   writeFileSync(empty, '')
   const missing = join(files, 'missing.db')
 
-  const tried = [damaged, foreign, text, empty, missing]
+  const tried = [damaged, foreign, namesake, text, empty, missing]
   const told = await Promise.all(tried.map((file) => app(['db', 'restore', file, '--yes'])))
   expect(told.map(({ code, output }) => [code, output])).toEqual([
     [1, expect.stringMatching(/^\S+damaged\.db is .*\n$/)],
     [1, `${foreign} is no backup of this service: no such table: migrations\n`],
+    [1, `${namesake} is no backup of this service\n`],
     [1, `${text} is no backup of this service: file is not a database\n`],
     [1, `${empty} is no backup of this service: no such table: migrations\n`],
     [1, `There is no file ${missing}\n`],

@@ -8,6 +8,7 @@ import { environment } from '../support/settings.ts'
 
 const password = 'correct horse battery'
 const enter = '\r'
+const endOfInput = '\u0004'
 const interrupt = '\u0003'
 
 describe.skipIf(!hasTerminal)('at a terminal (needs "script" of util-linux)', () => {
@@ -36,7 +37,8 @@ describe.skipIf(!hasTerminal)('at a terminal (needs "script" of util-linux)', ()
       [
         [/First name/, `Ada${enter}`],
         [/Last name/, `Lovelace${enter}`],
-        [/New password/, `${password}${enter}`],
+        [/New password/, `password1${enter}`],
+        [/most common passwords[^]*New password/, `${password}${enter}`],
         [/The same again/, `correct horse${enter}`],
         [/That is another one/, ` battery${enter}`],
       ],
@@ -58,7 +60,7 @@ describe.skipIf(!hasTerminal)('at a terminal (needs "script" of util-linux)', ()
     expect(events.map(({ event }) => event)).toEqual(['account.created', 'login.succeeded'])
   })
 
-  test('Ctrl+C at any question, or a no, is 130 and changes nothing', async () => {
+  test('Ctrl+C or Ctrl+D at any question, or a no, is 130 and changes nothing', async () => {
     const before = await accounts()
     const cancelled = await Promise.all([
       converse(['users', 'create', 'eve@example.com'], [[/First name/, interrupt]]),
@@ -71,6 +73,8 @@ describe.skipIf(!hasTerminal)('at a terminal (needs "script" of util-linux)', ()
       ),
       converse(['db', 'reset'], [[/Drop everything/, enter]]),
       converse(['db', 'reset'], [[/Drop everything/, 'n']]),
+      converse(['db', 'reset'], [[/Drop everything/, endOfInput]]),
+      converse(['users', 'create', 'eve@example.com'], [[/First name/, endOfInput]]),
     ])
     for (const { code, seen } of cancelled) {
       expect(seen).toContain('Nothing was changed.')

@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { json } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { projectRoot } from '../../src/core/config.ts'
 import { version } from '../../src/core/version.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { Api, useApi } from '../support/api.ts'
@@ -17,6 +20,22 @@ function connectTo(url: string): Database {
   onTestFinished(() => database.close())
   return database
 }
+
+describe('the health check of the container', () => {
+  const api = useApi('sqlite')
+  const check = promisify(execFile)
+  const ask = (environment: Record<string, string>) =>
+    check(process.execPath, ['src/healthcheck.ts'], { cwd: projectRoot, env: environment }).then(
+      () => 0,
+      ({ code }: { code: number }) => code,
+    )
+
+  test('is 0 where a server is ready, whichever addresses it listens on, and 1 where none is', async () => {
+    const { port } = new URL(api.address)
+    const codes = ['', ' 127.0.0.1', '0.0.0.0'].map((HOST) => ask({ HOST, PORT: port }))
+    expect(await Promise.all([...codes, ask({ PORT: '1' })])).toEqual([0, 0, 0, 1])
+  })
+})
 
 onEachDatabase((kind) => {
   describe('a server with its database', () => {

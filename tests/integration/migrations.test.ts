@@ -1,10 +1,13 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { sql } from 'kysely'
+import { pino } from 'pino'
 import { afterEach, describe, expect, test } from 'vitest'
+import { UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { migrationStatus } from '../../src/db/migrations.ts'
 import { downgrade, findDrift, upgrade } from '../../src/db/migrator.ts'
+import { requireMigrated } from '../../src/db/prepare.ts'
 import { models } from '../../src/models/index.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { useProject } from '../support/process.ts'
@@ -161,4 +164,18 @@ describe('models and migrations', () => {
       expect(await schemaOf(database)).toEqual(before)
     }
   })
+})
+
+test("a table of the same name in somebody else's schema is none of ours", async () => {
+  const database = open(await freshDatabase('postgresql', true))
+  await sql`create schema storage`.execute(database.query())
+  await sql`create table storage.migrations (id integer)`.execute(database.query())
+  expect((await migrationStatus(database)).applied).toEqual([])
+})
+
+test('a database that is away is waited for, but not by a worker that takes the place of one that serves', async () => {
+  const database = open('postgresql://nobody@127.0.0.1:1/nothing')
+  const log = pino({ level: 'silent' })
+  await expect(requireMigrated(database, log)).resolves.toBeUndefined()
+  await expect(requireMigrated(database, log, true)).rejects.toThrow(UnavailableError)
 })

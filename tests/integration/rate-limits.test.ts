@@ -80,7 +80,7 @@ describe.skipIf(!hasRedis)('with Redis (needs redis-server)', () => {
     let addresses = 0
     const fresh = () => `198.51.100.${++addresses}`
     const together = (counts: number[]) => counts.reduce((sum, count) => sum + count, 0)
-    await vi.waitFor(async () => expect(together(await both(fresh()))).toBe(5))
+    await vi.waitFor(async () => expect(together(await both(fresh()))).toBe(5), { timeout: 10_000 })
 
     // Frozen: the answers come all the same, and soon after it is not asked at all.
     redis.kill('SIGSTOP')

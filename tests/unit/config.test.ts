@@ -202,6 +202,14 @@ describe('in production', () => {
   })
 })
 
+test('migrations and the server work on one database, whichever way there', () => {
+  const server = { DATABASE_URL: 'postgresql://app@pool:6432/shop' }
+  const blame = (url: string) => blamed({ ...server, MIGRATION_DATABASE_URL: url })
+  expect(blame('postgres://owner@database:5432/shop')).toEqual([])
+  expect(blame('postgresql://owner@database/rehearsal')).toEqual(['MIGRATION_DATABASE_URL'])
+  expect(blame('sqlite:///shop')).toEqual(['MIGRATION_DATABASE_URL'])
+})
+
 test('several workers cannot share a database in memory', () => {
   const memory = { DATABASE_URL: 'sqlite:///:memory:' }
   expect(blamed({ ...memory, WEB_CONCURRENCY: '2' })).toEqual(['WEB_CONCURRENCY'])

@@ -100,7 +100,8 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
   // take and hand them on, those on their way to a worker that is killed would hang, neither answered nor closed.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   endOnSignals(stop, log, endLimit)
-  process.on('SIGHUP', oneAtATime(replaceAll))
+  // From a terminal it says that the window was closed, and ends everything.
+  if (!process.stdin.isTTY) process.on('SIGHUP', oneAtATime(replaceAll))
   // However this process ends, nothing stays behind.
   process.on('exit', () => {
     for (const { kill } of workers) kill('SIGKILL')

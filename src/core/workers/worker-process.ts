@@ -1,4 +1,4 @@
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import type { Logger } from 'pino'
 import { toldAddress } from './worker.ts'
 
@@ -27,7 +27,15 @@ export interface WorkerProcess {
  * @param environment what it gets beside that of this process
  */
 export function startWorker(environment: Record<string, string>, log: Logger): WorkerProcess {
-  const worker = cluster.fork(environment)
+  let worker: Worker
+  try {
+    worker = cluster.fork(environment)
+  } catch (error) {
+    // Too little memory, for example: for some reasons Node throws, of others it tells by an event.
+    log.warn({ err: error }, 'a worker cannot be started')
+    const ended = Promise.resolve({ code: 1, signal: null })
+    return { id: 0, pid: undefined, since: Date.now(), listens: Promise.resolve(undefined), ended, kill: () => {} }
+  }
   const { id, process: child } = worker
   // Not `worker.kill`, which takes the channel away first.
   const kill = (signal: NodeJS.Signals) => void child.kill(signal)
