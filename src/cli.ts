@@ -37,7 +37,7 @@ function explain(error: Error): number {
     return misused
   }
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) complain(fault)
+    for (const line of error.message.split('\n')) complain(line)
     return misused
   }
   complain(error.message)

@@ -82,7 +82,7 @@ test('a backup while others write is whole, and a restore brings it back under a
   const stopAgain = await busyWriter()
   const restored = await app(['db', 'restore', file, '--yes'])
   await stopAgain()
-  expect(restored).toMatchObject({ code: 0, output: `The database is as it was in ${file}.\n` })
+  expect(restored).toMatchObject({ code: 0, output: `${given['DATABASE_URL']} is as it was in ${file}.\n` })
   // The server never stopped, and the writer may have gone on afterwards.
   expect((await names()).slice(0, then.length)).toEqual(then)
   const me = await api.get('/api/v1/users/me', { token })

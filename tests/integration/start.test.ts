@@ -113,14 +113,14 @@ describe('a start that cannot work ends with exit code 1 and a plain word', () =
   test('in production without a database file, and makes none', async () => {
     const before = filesOf(project)
     const output = await failed({ ...environment, NODE_ENV: 'production' })
-    expect(output).toMatch(/^There is no database yet.*npm run db:upgrade.*\n$/)
+    expect(output).toMatch(/^There is no database yet.*npx app db upgrade.*\n$/)
     expect(filesOf(project)).toEqual(before)
   })
 
   test('in production with pending migrations, and migrates nothing', async () => {
     new DatabaseSync(project.path('app.db')).close()
     const output = await failed({ ...environment, NODE_ENV: 'production' })
-    expect(output).toMatch(/^Pending migrations: \d+\..*npm run db:upgrade.*\n$/)
+    expect(output).toMatch(/^Pending migrations: \d+\..*npx app db upgrade.*\n$/)
     const database = new DatabaseSync(project.path('app.db'), { readOnly: true })
     expect(database.prepare('select name from sqlite_master').all()).toEqual([])
     database.close()
