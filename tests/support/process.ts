@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,17 +15,30 @@ const copied = ['src', 'migrations', 'tools', 'package.json', 'tsconfig.json', '
 /** Compiled code, shared by the whole run: the second start of many is quicker. */
 const compiled = () => join(inject('sqlite'), 'compiled')
 
-/** Where a process writes what it ran, when coverage is asked for. Code from a compile cache is not counted, so it is one or the other. */
+/** Where what ran is collected, when coverage is asked for. */
 const coverage = process.env['NODE_V8_COVERAGE']
-const compileCacheOrCoverage = () => (coverage ? { NODE_V8_COVERAGE: coverage } : { NODE_COMPILE_CACHE: compiled() })
 
-/** What ran in a copy of the project counts for the project. */
-function countCoverage(folder: string): void {
-  if (!coverage || !existsSync(coverage)) return
-  for (const file of readdirSync(coverage)) {
-    const path = join(coverage, file)
-    const text = readFileSync(path, 'utf8')
-    writeFileSync(path, text.replaceAll(pathToFileURL(folder).href, pathToFileURL(projectRoot).href))
+/** Code from a compile cache is not counted, so it is one or the other. */
+const compileCacheOrCoverage = (written: string) =>
+  coverage ? { NODE_V8_COVERAGE: written } : { NODE_COMPILE_CACHE: compiled() }
+
+/** What ran in a copy of the project counts for the project. A process that was killed may have left half a file. */
+function countCoverage(folder: string, written: string): void {
+  if (!coverage || !existsSync(written)) return
+  for (const file of readdirSync(written)) {
+    const text = readFileSync(join(written, file), 'utf8')
+    if (!isJson(text)) continue
+    writeFileSync(join(coverage, file), text.replaceAll(pathToFileURL(folder).href, pathToFileURL(projectRoot).href))
+  }
+  rmSync(written, { recursive: true })
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -49,10 +63,12 @@ export class Program {
   #over = false
 
   constructor(folder: string, [program, ...parameters]: Command, settings: Record<string, string>) {
+    // A folder of its own: what another process is still writing would be read half.
+    const written = join(coverage ?? '', randomUUID())
     const child = spawn(program, parameters, {
       cwd: folder,
       // Nothing of the developer's own environment, but for where programs are found.
-      env: { PATH: process.env['PATH'], ...compileCacheOrCoverage(), PORT: '0', ...settings },
+      env: { PATH: process.env['PATH'], ...compileCacheOrCoverage(written), PORT: '0', ...settings },
       stdio: 'pipe',
     })
     for (const name of ['stdout', 'stderr'] as const)
@@ -64,7 +80,7 @@ export class Program {
     child.stdin.on('error', () => {})
     this.ended = once(child, 'close').then(([code]) => {
       this.#over = true
-      countCoverage(folder)
+      countCoverage(folder, written)
       return code as number | null
     })
     this.#child = child
