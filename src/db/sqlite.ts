@@ -11,6 +11,8 @@ import { Dialect } from './sqlite-driver.ts'
 /** Milliseconds that opening a file waits for another process that is just doing the same. */
 const openingWait = 5000
 const cachedStatements = 500
+/** Rows of an index that \`analyze\` looks at: enough to choose plans by, and quick in a table of any size. */
+const analysedRows = 1000
 
 /**
  * SQLite, through Node's own `node:sqlite`.
@@ -47,6 +49,9 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
         : sql`(select sum(pgsize) from dbstat 
             where name in (select name from sqlite_master where tbl_name = ${table} or tbl_name like ${table} || '~_search~_%' escape '~'))`,
     version: sql`'SQLite ' || sqlite_version()`,
+    unpack: (_table, columns, json) =>
+      sql`select ${sql.join(columns.map((name) => sql`value ->> ${sql.lit(name)}`))} from json_each(${json})`,
+    settle: (table) => `analyze ${table}`,
     backup: async (target) => (await import('./sqlite-backup.ts')).backup(path, target),
     restore: async (source) => (await import('./sqlite-backup.ts')).restore(path, source),
   }
@@ -82,6 +87,7 @@ function openOrExplain(path: string): DatabaseSync {
       pragma trusted_schema = off;
       pragma recursive_triggers = on;
       pragma secure_delete = on;
+      pragma analysis_limit = ${analysedRows};
       pragma busy_timeout = 0;
     `)
     database.function('fold', { deterministic: true }, (value) => (typeof value === 'string' ? fold(value) : null))
