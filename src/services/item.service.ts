@@ -6,8 +6,8 @@ import { placeOf, type ItemListRepository, type ItemPlace } from '../repositorie
 import type { ItemRepository } from '../repositories/item.repository.ts'
 import type { ItemCreate, ItemFilter, ItemQuery, ItemSearch, ItemUpdate } from '../schemas/item.schema.ts'
 
-/** Items that are read at once for an export. */
-const chunk = 1000
+/** Items that an export reads at once: of the longest, some megabytes. */
+const chunk = 200
 
 export interface ItemDependencies {
   items: ItemRepository
