@@ -45,7 +45,7 @@ export function createItemService({ items, lists, pages }: ItemDependencies) {
     /** A page of the items that match, and how many do. @throws ValidationError */
     async list({ page, per_page, cursor, include_total, sort, ...filter }: ItemQuery) {
       const request = { page, per_page, cursor, include_total, sort }
-      const range = pages.rangeOf<typeof sort, ItemPlace>(request)
+      const range = pages.rangeOf(request)
       const [rows, total] = await Promise.all([
         lists.list(filter, range),
         include_total ? lists.count(filter) : undefined,
@@ -57,7 +57,7 @@ export function createItemService({ items, lists, pages }: ItemDependencies) {
     /** A page of the items that contain `q`; `count` is the number on this page. @throws ValidationError */
     async search({ q, page, per_page, cursor, include_total, sort, ...filter }: ItemSearch) {
       const request = { page, per_page, cursor, include_total, sort }
-      const range = pages.rangeOf<typeof sort, ItemPlace>(request)
+      const range = pages.rangeOf(request)
       const { rows, total } = await lists.search(q, filter, range, include_total)
       const { shown, pagination } = pages.pageOf(request, rows, include_total ? total : undefined, placeOf)
       return { items: shown, count: shown.length, pagination }

@@ -106,7 +106,7 @@ onEachDatabase((kind) => {
       expect(before).toBeLessThan(15)
       expect(ended).toBe(false)
       response.destroy()
-      while (!ended) await sleep(5)
+      await vi.waitFor(() => expect(ended).toBe(true))
       expect(chunks - before).toBeLessThan(3)
       spy.mockRestore()
       // Whatever it held is given back.
