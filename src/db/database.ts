@@ -34,7 +34,10 @@ export interface Database {
   close(): Promise<void>
 }
 
-type EngineConfig = Pick<Config, 'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS'>
+type EngineConfig = Pick<
+  Config,
+  'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_QUEUE_SIZE' | 'DATABASE_TIMEOUT_SECONDS'
+>
 type DatabaseConfig = EngineConfig & Pick<Config, 'ENCRYPTION_KEY'>
 
 interface OpenTransaction {
@@ -84,8 +87,9 @@ export function openDatabase(config: DatabaseConfig): Database {
 }
 
 /** The database of a URL, below everything that is the same on both. */
-export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: EngineConfig): Engine {
+export function openEngine(config: EngineConfig): Engine {
+  const { DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_QUEUE_SIZE, DATABASE_TIMEOUT_SECONDS } = config
   return DATABASE_URL.startsWith('sqlite:')
-    ? sqliteEngine(DATABASE_URL, DATABASE_TIMEOUT_SECONDS)
-    : postgresqlEngine(DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS)
+    ? sqliteEngine(DATABASE_URL, DATABASE_QUEUE_SIZE, DATABASE_TIMEOUT_SECONDS)
+    : postgresqlEngine(DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_QUEUE_SIZE, DATABASE_TIMEOUT_SECONDS)
 }

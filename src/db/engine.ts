@@ -4,6 +4,8 @@ import type { Dialect, Expression, RawBuilder } from 'kysely'
 export interface Engine {
   readonly kind: 'sqlite' | 'postgresql'
   readonly dialect: Dialect
+  /** Milliseconds that whoever is next for a connection has waited; 0 when nobody waits. */
+  delay(): number
   /** Whether there is a database to open; opening a SQLite file that is not there would make it. */
   exists(): boolean
   /** The database's own time, moved by `seconds`; one clock for all servers that share it. */

@@ -52,7 +52,12 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<Tables>) {
     ensureDatabase: false,
     driverOptions:
       connection ??
-      openEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_POOL_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect,
+      openEngine({
+        DATABASE_URL: 'sqlite:///:memory:',
+        DATABASE_POOL_SIZE: 1,
+        DATABASE_QUEUE_SIZE: 1,
+        DATABASE_TIMEOUT_SECONDS: 1,
+      }).dialect,
     namingStrategy: EntityCaseNamingStrategy,
     extensions: [Migrator],
     discovery: { onMetadata: (metadata) => (kind === 'sqlite' ? adaptToSqlite(metadata) : undefined) },

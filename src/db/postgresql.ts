@@ -3,14 +3,16 @@ import pg from 'pg'
 import { UnavailableError } from '../core/errors.ts'
 import type { Engine } from './engine.ts'
 import { explain } from './errors.ts'
+import { createLine } from './line.ts'
 
 const { builtins } = pg.types
 
 /**
  * PostgreSQL, through a pool of connections.
+ * @param queueSize how many may wait for a connection
  * @param timeoutSeconds the longest that a statement, a lock or a free connection may take
  */
-export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: number): Engine {
+export function postgresqlEngine(url: string, poolSize: number, queueSize: number, timeoutSeconds: number): Engine {
   const timeout = timeoutSeconds * 1000
   const pool = new pg.Pool({
     connectionString: url,
@@ -29,13 +31,15 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
   pool.on('connect', explainErrors)
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
+  const line = createLine(queueSize)
   return {
     kind: 'postgresql',
     dialect: new PostgresDialect({
       pool: {
         // Whatever the reason: who cannot connect has no database.
         async connect() {
-          const client = await connect().catch((error: unknown) => {
+          const client = await line.wait(connect).catch((error: unknown) => {
+            if (error instanceof UnavailableError) throw error
             throw new UnavailableError('The database is not available right now', { cause: error })
           })
           if (!pool.ending) return client
@@ -47,6 +51,7 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
         options: pool.options,
       },
     }),
+    delay: line.delay,
     exists: () => true,
     clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,

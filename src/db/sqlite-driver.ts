@@ -2,23 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely'
 import type { DatabaseConnection, QueryResult, SqliteDialectConfig as Config } from 'kysely'
 import { explain, isBusy } from './errors.ts'
+import type { Line } from './line.ts'
 
 /** Kysely's SQLite, with a driver that waits for other processes beside the event loop. */
 export class Dialect extends SqliteDialect {
   readonly #config: Config
+  readonly #line: Line
   readonly #limit: number
-  constructor(config: Config, timeoutSeconds: number) {
+  constructor(config: Config, line: Line, timeoutSeconds: number) {
     super(config)
+    this.#line = line
     this.#config = config
     this.#limit = timeoutSeconds * 1000
   }
   override createDriver() {
-    return new Driver(this.#config, this.#limit)
+    return new Driver(this.#config, this.#line, this.#limit)
   }
   override createAdapter() {
     return new Adapter()
   }
 }
+
+/** Statements after which a line of them lets the event loop go on. */
+const handedOnAtOnce = 100
 
 /** The driver takes turns itself: Kysely's own way would hold the turn while waiting for another process. */
 class Adapter extends SqliteAdapter {
@@ -32,12 +38,15 @@ class Adapter extends SqliteAdapter {
  * tries again, so that readers pass (they need no lock) and the event loop runs, until the limit.
  */
 class Driver extends SqliteDriver {
+  readonly #line: Line
   readonly #limit: number
   readonly #waiting: (() => void)[] = []
   #taken = false
+  #handedOn = 0
   #inTransaction = false
-  constructor(config: Config, limit: number) {
+  constructor(config: Config, line: Line, limit: number) {
     super(config)
+    this.#line = line
     this.#limit = limit
   }
 
@@ -47,18 +56,19 @@ class Driver extends SqliteDriver {
   }
 
   #giveBack() {
-    this.#taken = false
-    // Through the event loop, so that a long queue lets other work in between.
     const next = this.#waiting.shift()
-    if (next) {
-      this.#taken = true
-      setImmediate(next)
-    }
+    this.#taken = next !== undefined
+    // At once: were it the next turn of the event loop, all requests of this one would come to wait, one statement
+    // would be done in each turn, and under load the line would never end again. But a long line lets others in.
+    if (!next) this.#handedOn = 0
+    else if (++this.#handedOn % handedOnAtOnce === 0) setImmediate(next)
+    else next()
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
     const deadline = Date.now() + this.#limit
-    await this.#take()
+    // Only here: who gave the turn back below must get it again, to be able to release it.
+    await this.#line.wait(() => this.#take())
     const connection = await super.acquireConnection()
     const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
       for (;;) {

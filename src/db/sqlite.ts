@@ -5,6 +5,7 @@ import { sql, type SqliteDatabase } from 'kysely'
 import { projectRoot } from '../core/config.ts'
 import type { Engine } from './engine.ts'
 import { explain } from './errors.ts'
+import { createLine } from './line.ts'
 import { Dialect } from './sqlite-driver.ts'
 
 /** Milliseconds that opening a file waits for another process that is just doing the same. */
@@ -18,14 +19,17 @@ const fold = (value: unknown) =>
 /**
  * SQLite, through Node's own `node:sqlite`.
  * @param url `sqlite:///file.db` (relative to the project), `sqlite:////absolute/file.db` or `sqlite:///:memory:`
+ * @param queueSize how many may wait for their turn
  * @param timeoutSeconds how long a statement waits for another process to release the file
  */
-export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
+export function sqliteEngine(url: string, queueSize: number, timeoutSeconds: number): Engine {
   const file = url.slice('sqlite:///'.length)
   const path = file === ':memory:' || isAbsolute(file) ? file : join(projectRoot, file)
+  const line = createLine(queueSize)
   return {
     kind: 'sqlite',
-    dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, timeoutSeconds),
+    dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, line, timeoutSeconds),
+    delay: line.delay,
     exists: () => path === ':memory:' || existsSync(path),
     clock: (seconds = 0) => sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
     fold: (text) => sql`fold(${text})`,
