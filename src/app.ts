@@ -8,6 +8,7 @@ import type { Config } from './core/config.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
 import { collectRoutes } from './core/http/openapi.ts'
+import { shedOverload } from './core/http/overload.ts'
 import { limitRates } from './core/http/rate-limits.ts'
 import {
   handleClientError,
@@ -43,6 +44,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.setErrorHandler(handleError)
 
   // What happens to every request, in this order.
+  shedOverload(app.server, config, services.health.databaseDelay, log)
   identifyRequests(app)
   refuseDoubtfulFraming(app)
   await app.register(cors, corsOptions(config))
