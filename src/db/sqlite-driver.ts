@@ -94,11 +94,10 @@ export class Driver extends SqliteDriver {
     const deadline = Date.now() + this.#limit
     // Only here: who gave the turn back below must get it again, to be able to release it.
     await this.#line.wait(() => this.#take())
-    const connection = await super.acquireConnection()
     const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
       for (;;) {
         try {
-          return await connection.executeQuery<R>(query)
+          return this.#execute<R>(query as CompiledQuery<R>)
         } catch (error) {
           if (this.#inTransaction || !isBusy(error) || Date.now() > deadline) throw explain(error)
           this.#giveBack()
@@ -107,7 +106,7 @@ export class Driver extends SqliteDriver {
         }
       }
     }
-    return { executeQuery: execute, streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize) }
+    return { executeQuery: execute, streamQuery: noStream }
   }
 
   override async releaseConnection() {
@@ -131,4 +130,9 @@ export class Driver extends SqliteDriver {
     // left to: that complaint must not hide the cause.
     await super.rollbackTransaction(connection).catch(() => {})
   }
+}
+
+/** It would hold the only connection for as long. */
+function noStream(): never {
+  throw new Error('Read a page at a time instead')
 }
