@@ -75,7 +75,10 @@ async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<D
 
 /** Writes one line for each request, when its answer has gone. */
 export function logRequests(app: FastifyInstance): void {
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(request, reply)
+    done()
+  })
 }
 
 /** The path has no query, which may hold what should not be kept. */
