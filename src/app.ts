@@ -45,7 +45,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   // What happens to every request, in this order.
   identifyRequests(app)
   refuseDoubtfulFraming(app)
-  await app.register(cors, corsOptions(config))
+  if (config.CORS_ORIGINS.length > 0) await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
