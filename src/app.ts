@@ -47,7 +47,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   shedOverload(app.server, config, services.health.databaseDelay, log)
   identifyRequests(app)
   refuseDoubtfulFraming(app)
-  await app.register(cors, corsOptions(config))
+  if (config.CORS_ORIGINS.length > 0) await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
@@ -57,7 +57,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   // Which routes there are, and who may ask them.
   app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
   requireGuards(app)
-  limitRates(app, config)
+  await limitRates(app, config)
   collectRoutes(app)
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)
