@@ -100,5 +100,5 @@ export function openDatabase(config: DatabaseConfig): Database {
 }
 
 /** The database of a URL, below everything that is the same on both. */
-export const openEngine = (config: EngineConfig): Engine =>
+const openEngine = (config: EngineConfig): Engine =>
   config.DATABASE_URL.startsWith('sqlite:') ? sqliteEngine(config) : postgresqlEngine(config)

@@ -11,7 +11,7 @@ export type EngineConfig = Pick<
 >
 
 /** A trigram index, as a model declares it: by its name, over text columns, of rows with a key. */
-export interface TrigramIndex {
+interface TrigramIndex {
   index: string
   key: string
   columns: readonly string[]

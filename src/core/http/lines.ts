@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
 /** Newline-delimited JSON: a value on each line (github.com/ndjson/ndjson-spec). */
-export const ndjson = 'application/x-ndjson'
+const ndjson = 'application/x-ndjson'
 
 /**
  * Answers with a line for each row, written by the route's response schema. Rows are read as quickly as the client
