@@ -97,7 +97,7 @@ export class Driver extends SqliteDriver {
     const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
       for (;;) {
         try {
-          return this.#execute<R>(query as CompiledQuery<R>)
+          return this.#execute<R>(query)
         } catch (error) {
           if (this.#inTransaction || !isBusy(error) || Date.now() > deadline) throw explain(error)
           this.#giveBack()
