@@ -1,22 +1,23 @@
-import { PostgresDialect, sql } from 'kysely'
+import { PostgresDialect, sql, type CompiledQuery } from 'kysely'
 import pg from 'pg'
 import { UnavailableError } from '../core/errors.ts'
-import type { Engine } from './engine.ts'
+import { likePattern, type Engine, type EngineConfig } from './engine.ts'
 import { explain } from './errors.ts'
 import { createLine } from './line.ts'
 
 const { builtins } = pg.types
 
-/**
- * PostgreSQL, through a pool of connections.
- * @param queueSize how many may wait for a connection
- * @param timeoutSeconds the longest that a statement, a lock or a free connection may take
- */
-export function postgresqlEngine(url: string, poolSize: number, queueSize: number, timeoutSeconds: number): Engine {
-  const timeout = timeoutSeconds * 1000
+/** Statements that a connection keeps, at most: what is sent is of a fixed number, but for bulk and lists in all their forms. */
+const preparedStatements = 500
+
+/** PostgreSQL, through a pool of connections. A statement, a lock and the wait for a connection have one time limit. */
+export function postgresqlEngine(config: EngineConfig): Engine {
+  const { DATABASE_URL: url, DATABASE_PREPARED_STATEMENTS: prepared } = config
+  const timeout = config.DATABASE_TIMEOUT_SECONDS * 1000
+  const names = new Map<string, string>()
   const pool = new pg.Pool({
     connectionString: url,
-    max: poolSize,
+    max: config.DATABASE_POOL_SIZE,
     connectionTimeoutMillis: timeout,
     statement_timeout: timeout,
     lock_timeout: timeout,
@@ -28,33 +29,44 @@ export function postgresqlEngine(url: string, poolSize: number, queueSize: numbe
   })
   // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
   pool.on('error', () => {})
-  pool.on('connect', explainErrors)
+  pool.on('connect', (client) => adaptQueries(client, prepared ? names : undefined))
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
-  const line = createLine(queueSize)
+  const line = createLine(config.DATABASE_QUEUE_SIZE)
+  // Whatever the reason: who cannot connect has no database.
+  async function take(): Promise<pg.PoolClient> {
+    const client = await line.wait(connect).catch((error: unknown) => {
+      if (error instanceof UnavailableError) throw error
+      throw new UnavailableError('The database is not available right now', { cause: error })
+    })
+    if (!pool.ending) return client
+    // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
+    client.release()
+    throw new UnavailableError('The database is being closed')
+  }
   return {
     kind: 'postgresql',
-    dialect: new PostgresDialect({
-      pool: {
-        // Whatever the reason: who cannot connect has no database.
-        async connect() {
-          const client = await line.wait(connect).catch((error: unknown) => {
-            if (error instanceof UnavailableError) throw error
-            throw new UnavailableError('The database is not available right now', { cause: error })
-          })
-          if (!pool.ending) return client
-          // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
-          client.release()
-          throw new UnavailableError('The database is being closed')
-        },
-        end: () => pool.end(),
-        options: pool.options,
-      },
-    }),
+    dialect: new PostgresDialect({ pool: { connect: take, end: async () => {}, options: pool.options } }),
+    async run<Row>({ sql: text, parameters }: CompiledQuery<Row>) {
+      const client = await take()
+      try {
+        const { rows, rowCount } = await client.query(text, parameters as unknown[])
+        return { rows: rows as Row[], numAffectedRows: BigInt(rowCount ?? 0) }
+      } finally {
+        client.release()
+      }
+    },
+    close: () => pool.end(),
     delay: line.delay,
     exists: () => true,
-    clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
+    clock: (seconds) => (seconds === undefined ? sql`now()` : sql`now() + make_interval(secs => ${seconds})`),
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
+    searchPhrase: likePattern,
+    matches: ({ columns }, phrase) =>
+      sql`(${sql.join(
+        columns.map((column) => sql`${sql.ref(column)} like ${phrase}`),
+        sql` or `,
+      )})`,
     migrationLock,
     dropStatements,
     tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,
@@ -93,26 +105,48 @@ export const dropStatements = `
   order by kind = 'table' desc, kind = 'type' desc
 `
 
-/** Makes a connection explain its errors, and gives it up when it no longer answers. */
-function explainErrors(client: pg.PoolClient): void {
+/**
+ * Makes a connection explain its errors, give itself up when it no longer answers, and have the database parse each
+ * statement once.
+ * @param names those of the statements, by their text; what has none is parsed each time
+ */
+function adaptQueries(client: pg.PoolClient, names: Map<string, string> | undefined): void {
   // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
   client.on('error', () => {})
-  const send = client.query.bind(client) as (...parameters: unknown[]) => unknown
-  const query = (...parameters: unknown[]) => {
-    const result = send(...parameters)
+  const send = client.query.bind(client) as (query: unknown, values?: unknown) => unknown
+  const query = (text: unknown, values?: unknown[]) => {
+    const name = names && typeof text === 'string' && values?.length ? nameOf(text, names) : undefined
+    const result = name === undefined ? send(text, values) : send({ name, text, values })
     if (!(result instanceof Promise)) return result
     return result.catch((error: Error) => {
-      // The answer may still come, and would be taken for the next query's: never use this connection again.
-      if (error.message === 'Query read timeout') void (client as pg.PoolClient & pg.Client).end()
+      // The answer may still come, and would be taken for the next query's; or a migration changed the columns of a
+      // statement that was parsed before: never use this connection again.
+      if (['Query read timeout', 'cached plan must not change result type'].includes(error.message))
+        void (client as pg.PoolClient & pg.Client).end()
       throw explain(error)
     })
   }
   client.query = query as typeof client.query
 }
 
+/** The name of a statement, as long as there are few: one for each distinct text, on all connections. */
+function nameOf(text: string, names: Map<string, string>): string | undefined {
+  const known = names.get(text)
+  if (known !== undefined || names.size >= preparedStatements) return known
+  const name = `s${names.size + 1}`
+  names.set(text, name)
+  return name
+}
+
 /** A time is read as it is sent to clients: ISO 8601, UTC, milliseconds. A `bigint` (a count) is a number. */
 function getTypeParser(oid: number, format?: 'text' | 'binary') {
-  if (oid === builtins.TIMESTAMPTZ) return (value: string) => new Date(value).toISOString()
+  if (oid === builtins.TIMESTAMPTZ) return readTime
   if (oid === builtins.INT8) return Number
   return pg.types.getTypeParser(oid, format)
 }
+
+/** In UTC with all milliseconds, as most are, it wants a few letters changed; that takes a tenth of reading it. */
+const readTime = (value: string) =>
+  value.length === 26 && value.endsWith('+00')
+    ? `${value.slice(0, 10)}T${value.slice(11, 23)}Z`
+    : new Date(value).toISOString()

@@ -1,22 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely'
-import type { DatabaseConnection, QueryResult, SqliteDialectConfig as Config } from 'kysely'
+import type { DatabaseConnection, QueryResult, SqliteDatabase } from 'kysely'
 import { explain, isBusy } from './errors.ts'
 import type { Line } from './line.ts'
 
 /** Kysely's SQLite, with a driver that waits for other processes beside the event loop. */
 export class Dialect extends SqliteDialect {
-  readonly #config: Config
-  readonly #line: Line
-  readonly #limit: number
-  constructor(config: Config, line: Line, timeoutSeconds: number) {
-    super(config)
-    this.#line = line
-    this.#config = config
-    this.#limit = timeoutSeconds * 1000
+  readonly #driver: Driver
+  constructor(driver: Driver) {
+    super({ database: driver.open })
+    this.#driver = driver
   }
   override createDriver() {
-    return new Driver(this.#config, this.#line, this.#limit)
+    return this.#driver
   }
   override createAdapter() {
     return new Adapter()
@@ -37,17 +33,46 @@ class Adapter extends SqliteAdapter {
  * One connection, used in turns. Who finds the file locked by another process gives the turn back and
  * tries again, so that readers pass (they need no lock) and the event loop runs, until the limit.
  */
-class Driver extends SqliteDriver {
+export class Driver extends SqliteDriver {
+  /** Gives the open file; opens it for who asks first. */
+  readonly open: () => Promise<SqliteDatabase>
+  readonly #file: () => SqliteDatabase
   readonly #line: Line
   readonly #limit: number
   readonly #waiting: (() => void)[] = []
   #taken = false
   #handedOn = 0
   #inTransaction = false
-  constructor(config: Config, line: Line, limit: number) {
-    super(config)
+  constructor(file: () => SqliteDatabase, line: Line, timeoutSeconds: number) {
+    const open = async () => file()
+    super({ database: open })
+    this.open = open
+    this.#file = file
     this.#line = line
-    this.#limit = limit
+    this.#limit = timeoutSeconds * 1000
+  }
+
+  /** Runs a statement by itself. While nobody has the connection it need not be taken: it is free again at once. */
+  async run<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+    if (!this.#taken) {
+      try {
+        return this.#execute(query)
+      } catch (error) {
+        if (!isBusy(error)) throw explain(error)
+      }
+    }
+    const connection = await this.acquireConnection()
+    try {
+      return await connection.executeQuery<Row>(query)
+    } finally {
+      this.#giveBack()
+    }
+  }
+
+  #execute<Row>({ sql, parameters }: CompiledQuery<Row>): QueryResult<Row> {
+    const statement = this.#file().prepare(sql)
+    if (statement.reader) return { rows: statement.all(parameters) as Row[] }
+    return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) }
   }
 
   async #take() {
