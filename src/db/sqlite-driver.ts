@@ -61,6 +61,8 @@ export class Driver extends SqliteDriver {
         if (!isBusy(error)) throw explain(error)
       }
     }
+    // Kysely does this only before what comes through itself. A second time does no harm.
+    await this.init()
     const connection = await this.acquireConnection()
     try {
       return await connection.executeQuery<Row>(query)
