@@ -12,7 +12,7 @@ export default {
   ],
   project: ['**/*.{ts,js}'],
   // From the system, where it has one.
-  ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script'],
+  ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script', 'taskset'],
   // The command, which npm links; a folder of platform packages, PostgreSQL for the tests; Swagger UI, read as files.
   ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

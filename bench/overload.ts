@@ -1,13 +1,14 @@
 // What does the server do with more requests than it can carry? It should shed the surplus with 503 and
 // Retry-After, and answer the others about as fast as ever.
 //
-//   npm run bench:overload -- [--seconds 10] [--database sqlite] [--settings OVERLOAD_DELAY_MS=20] [--json file]
+//   npm run bench:overload -- [--seconds 10] [--database sqlite] [--carried 2000] [--settings OVERLOAD_DELAY_MS=20] [--json file]
 //
 // On both databases. First what the server can carry: 64 clients, each of which sends the next request when it
-// has the answer. Then half of that, as much, twice and four times as much, at a fixed rate, however long the
-// answers take, over as many as 2000 kept-alive connections; with shedding and without. Of ten requests eight
-// read one item, one reads a list of 20, and one changes an item. The first seconds of each load do not count. The server
-// has a core to itself where `taskset` can give it one; clients and PostgreSQL share the others.
+// has the answer (`--carried` says it instead, where others use the machine too). Then half of that, as much, twice
+// and four times as much, at a fixed rate, however long the answers take, over as many as 2000 kept-alive
+// connections; with shedding and without. Of ten requests eight read one item, one reads a list of 20, and one
+// changes an item. The first seconds of each load do not count. The server has a core to itself where `taskset`
+// can give it one; clients and PostgreSQL share the others.
 import { execFileSync, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -38,6 +39,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '10' },
     database: { type: 'string', multiple: true, default: databaseKinds },
     settings: { type: 'string', multiple: true, default: [] },
+    carried: { type: 'string' },
     json: { type: 'string' },
   },
 })
@@ -106,10 +108,10 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
       }
     }),
   )
-  const closed = []
+  const closed: LoadTally[] = []
   for (const { order } of variants) closed.push(await load({ ...order, connections: 64 }))
   const carried = closed.map(({ accepted }) => accepted / seconds)
-  const capacity = Math.max(...carried)
+  const capacity = Number(options.carried ?? Math.max(...carried))
 
   const results: Result[] = []
   for (const times of loads)
@@ -135,7 +137,7 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
 type Report = Awaited<ReturnType<typeof measure>>
 
 function print({ database, carried, closed_p99_ms, results }: Report): void {
-  const capacity = Math.max(...carried)
+  const capacity = Number(options.carried ?? Math.max(...carried))
   const [off = Number.NaN, on = Number.NaN] = carried
   const base = results.find(({ load: times, shedding }) => times === 0.5 && shedding)?.p99_ms ?? Number.NaN
   console.log(`

@@ -169,7 +169,7 @@ export const settings = {
     .default(365)
     .describe('How long security events are kept in the table `audit_events`.'),
   OVERLOAD_DELAY_MS: integer(0, 60_000)
-    .default(50)
+    .default(100)
     .describe(
       'Milliseconds that a request may wait before it is worked on. When waits have been longer for ten times as long, those who wait longer end in 503 until it is over; 0 turns this off. Probes are always answered.',
     ),
