@@ -1,0 +1,129 @@
+// The load tool: keeps some connections busy with HTTP/1.1 requests over plain sockets, one at a time on each.
+//
+// Why not autocannon or wrk: on two cores the tool shares one with the database. autocannon 8 takes 27 µs of it for
+// each request (measured), more than a hand-written server takes on the other, and tells times in whole
+// milliseconds; wrk has to be installed on the system and cannot read the server's processor time. This takes
+// about 8 µs: requests are ready-made texts, and of an answer only its status and its end are looked for.
+//
+// It runs in a process of its own, and takes orders as messages.
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { quantile } from '../support/figures.ts'
+import { processorTime } from '../support/processes.ts'
+
+export interface Order {
+  port: number
+  connections: number
+  /** Seconds of the same load before those that count. */
+  warmUp: number
+  seconds: number
+  /** Whole requests, each sent in its turn. */
+  requests: string[]
+  /** Whether each is sent once alone: then the load ends with them at the latest. Otherwise they begin anew. */
+  once: boolean
+  /** What each must be answered with. */
+  status: number
+  /** The processes whose processor time is told, each with all that it started. */
+  pids: Record<string, number>
+}
+
+export interface Outcome {
+  requests: number
+  seconds: number
+  /** Microseconds for each request, by the names in `pids`. */
+  cpu_us: Record<string, number>
+  p50_ms: number
+  p99_ms: number
+}
+
+const httpHead = /^HTTP\/1\.1 (\d{3})[^]*?\r\n\r\n/
+const contentLength = /\r\ncontent-length: *(\d+)/i
+
+/** Gives the status and the length of the answer at the start of `text`, or undefined while it is not whole. */
+function readAnswer(text: string): { status: number; length: number } | undefined {
+  const head = httpHead.exec(text)
+  if (!head) return undefined
+  const [whole, status] = head
+  const announced = contentLength.exec(whole)
+  const last = announced ? whole.length + Number(announced[1]) : endOfChunks(text, whole.length)
+  return text.length < last ? undefined : { status: Number(status), length: last }
+}
+
+/** Chunked answers, where a server sends them. */
+function endOfChunks(text: string, begin: number): number {
+  const at = text.indexOf('0\r\n\r\n', begin)
+  return at < 0 ? Infinity : at + 5
+}
+
+async function run({ port, connections, warmUp, seconds, requests, once: single, status, pids }: Order) {
+  const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
+  const { promise: over, resolve: end, reject: fail } = Promise.withResolvers<void>()
+  let next = 0
+  let ended = false
+  let times: number[] = []
+
+  for (const socket of sockets) {
+    let sent = 0
+    let received = ''
+    const send = () => {
+      if (ended) return
+      if (next === requests.length) {
+        if (single) return end()
+        next = 0
+      }
+      sent = performance.now()
+      socket.write(requests[next++]!, 'utf8')
+    }
+    // One byte is one character here: lengths are what the headers say.
+    socket.setEncoding('latin1')
+    socket.on('data', (chunk: string) => {
+      received += chunk
+      const answer = readAnswer(received)
+      if (!answer) return
+      if (answer.status !== status) fail(new Error(`Expected ${status}:\n${received.slice(0, 2000)}`))
+      received = received.slice(answer.length)
+      times.push(performance.now() - sent)
+      send()
+    })
+    socket.on('error', fail)
+    socket.on('close', () => ended || fail(new Error('The server closed a connection')))
+    send()
+  }
+
+  const measure = () => Object.entries(pids).map(([name, pid]) => [name, processorTime(pid)] as const)
+  await Promise.race([over, delay(warmUp)])
+  times = []
+  const before = measure()
+  const begin = performance.now()
+  await Promise.race([over, delay(seconds)])
+  const lasted = (performance.now() - begin) / 1000
+  const after = Object.fromEntries(measure())
+  const done = times
+  ended = true
+  for (const socket of sockets) socket.destroy()
+
+  const outcome: Outcome = {
+    requests: done.length,
+    seconds: lasted,
+    cpu_us: Object.fromEntries(before.map(([name, then]) => [name, (after[name]! - then) / done.length])),
+    p50_ms: quantile(done, 0.5),
+    p99_ms: quantile(done, 0.99),
+  }
+  return outcome
+}
+
+const delay = (seconds: number) => new Promise<void>((resolve) => setTimeout(resolve, seconds * 1000))
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+process.on('message', (order: Order) => {
+  run(order).then(
+    (outcome) => process.send!(outcome),
+    (error: Error) => process.send!({ error: error.message }),
+  )
+})
+process.once('disconnect', () => process.exit())
