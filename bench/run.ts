@@ -19,7 +19,7 @@ import { endpoints, toText, type Endpoint, type World } from './load/requests.ts
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { addRows, createWorld, highestId, newestIds, removeSince } from './load/world.ts'
 import { drawCharts } from './report/charts.ts'
-import { machine, print, writeJson, type Result } from './report/results.ts'
+import { machine, print, printTokenCost, writeJson, type Result } from './report/results.ts'
 import { otherCores } from './support/processes.ts'
 import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
 import { reference, serverSettings, variants, type Variant } from './variants.ts'
@@ -137,6 +137,7 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
     print(measured)
     results.push(...measured)
   }
+  printTokenCost(results)
   for (const { server } of running) await server.stop()
   return results
 }

@@ -59,6 +59,8 @@ async function run({ port, connections, warmUp, seconds, requests, once: single,
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
   const { promise: over, resolve: end, reject: fail } = Promise.withResolvers<void>()
   let next = 0
+  let running = 0
+  let exhausted = false
   let ended = false
   let times: number[] = []
 
@@ -68,9 +70,11 @@ async function run({ port, connections, warmUp, seconds, requests, once: single,
     const send = () => {
       if (ended) return
       if (next === requests.length) {
-        if (single) return end()
+        exhausted = single
+        if (exhausted) return end()
         next = 0
       }
+      running++
       sent = performance.now()
       socket.write(requests[next++]!, 'utf8')
     }
@@ -82,6 +86,7 @@ async function run({ port, connections, warmUp, seconds, requests, once: single,
       if (!answer) return
       if (answer.status !== status) fail(new Error(`Expected ${status}:\n${received.slice(0, 2000)}`))
       received = received.slice(answer.length)
+      running--
       times.push(performance.now() - sent)
       send()
     })
@@ -96,10 +101,14 @@ async function run({ port, connections, warmUp, seconds, requests, once: single,
   const before = measure()
   const begin = performance.now()
   await Promise.race([over, delay(seconds)])
+  // Of a slow answer too there should be one for each connection.
+  while (!exhausted && times.length < connections) await Promise.race([over, delay(0.05)])
   const lasted = (performance.now() - begin) / 1000
   const after = Object.fromEntries(measure())
-  const done = times
+  const done = times.slice()
   ended = true
+  // What is still being answered must not disturb the next server.
+  for (let wait = 0; running > 0 && wait < 1000; wait++) await delay(0.01)
   for (const socket of sockets) socket.destroy()
 
   const outcome: Outcome = {

@@ -86,3 +86,18 @@ export function print(results: Result[]): void {
   ]
   console.log(`\n${results[0]!.title}, ${results[0]!.database}\n\n${table([heads, ...rows])}`)
 }
+
+/** Prints what it costs to know who asks: the same request with a token and without, to the same server. */
+export function printTokenCost(results: Result[]): void {
+  const rows = results
+    .filter(({ endpoint }) => endpoint === 'get')
+    .flatMap((result) => {
+      const without = results.find(({ endpoint, variant }) => endpoint === 'get-open' && variant === result.variant)
+      if (!without) return []
+      const compared = (figure: (outcome: Outcome) => number) => spread(ratios(result, without, figure), 2)
+      return [[result.variant, compared(figures.cpu), compared(figures.throughput)]]
+    })
+  if (rows.length === 0) return
+  const title = `GET item with a token, by that without, ${results[0]!.database}`
+  console.log(`\n${title}\n\n${table([['', 'CPU', 'requests/s'], ...rows])}`)
+}

@@ -165,13 +165,13 @@ async function startProgram(
 }
 
 async function untilAnswered(address: string, child: ChildProcess, log: string): Promise<void> {
-  for (let attempt = 0; child.exitCode === null && attempt < 3000; attempt++) {
+  for (let attempt = 0; child.exitCode === null && attempt < 15_000; attempt++) {
     const answered = await send(`${address}/health`, { method: 'GET' }).then(
       () => true,
       () => false,
     )
     if (answered) return
-    await sleep(10)
+    await sleep(2)
   }
   child.kill('SIGKILL')
   throw new Error(`The server did not start:\n${readFileSync(log, 'utf8')}`)
