@@ -55,28 +55,26 @@ function endOfChunks(text: string, begin: number): number {
   return at < 0 ? Infinity : at + 5
 }
 
-async function run({ port, connections, warmUp, seconds, requests, once: single, status, pids }: Order) {
+/** Opens the connections, and sends a request on each as soon as the last was answered, until `load.ended`. */
+async function startLoad({ port, connections, requests, once: single, status }: Order) {
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
   const { promise: over, resolve: end, reject: fail } = Promise.withResolvers<void>()
-  let next = 0
-  let running = 0
-  let exhausted = false
-  let ended = false
-  let times: number[] = []
+  /** `over`: resolves when the requests are used up, and rejects when one fails. */
+  const load = { sockets, over, times: [] as number[], next: 0, running: 0, exhausted: false, ended: false }
 
   for (const socket of sockets) {
     let sent = 0
     let received = ''
     const send = () => {
-      if (ended) return
-      if (next === requests.length) {
-        exhausted = single
-        if (exhausted) return end()
-        next = 0
+      if (load.ended) return
+      if (load.next === requests.length) {
+        load.exhausted = single
+        if (single) return end()
+        load.next = 0
       }
-      running++
+      load.running++
       sent = performance.now()
-      socket.write(requests[next++]!, 'utf8')
+      socket.write(requests[load.next++]!, 'utf8')
     }
     // One byte is one character here: lengths are what the headers say.
     socket.setEncoding('latin1')
@@ -86,39 +84,43 @@ async function run({ port, connections, warmUp, seconds, requests, once: single,
       if (!answer) return
       if (answer.status !== status) fail(new Error(`Expected ${status}:\n${received.slice(0, 2000)}`))
       received = received.slice(answer.length)
-      running--
-      times.push(performance.now() - sent)
+      load.running--
+      load.times.push(performance.now() - sent)
       send()
     })
     socket.on('error', fail)
-    socket.on('close', () => ended || fail(new Error('The server closed a connection')))
+    socket.on('close', () => load.ended || fail(new Error('The server closed a connection')))
     send()
   }
+  return load
+}
 
-  const measure = () => Object.entries(pids).map(([name, pid]) => [name, processorTime(pid)] as const)
-  await Promise.race([over, delay(warmUp)])
-  times = []
+async function run(order: Order): Promise<Outcome> {
+  const measure = () => Object.entries(order.pids).map(([name, pid]) => [name, processorTime(pid)] as const)
+  const load = await startLoad(order)
+  const wait = (seconds: number) => Promise.race([load.over, delay(seconds)])
+  await wait(order.warmUp)
+  load.times = []
   const before = measure()
   const begin = performance.now()
-  await Promise.race([over, delay(seconds)])
-  // Of a slow answer too there should be one for each connection.
-  while (!exhausted && times.length < connections) await Promise.race([over, delay(0.05)])
-  const lasted = (performance.now() - begin) / 1000
+  await wait(order.seconds)
+  // Of slow answers too there should be one for each connection.
+  while (!load.exhausted && load.times.length < order.connections) await wait(0.05)
+  const seconds = (performance.now() - begin) / 1000
   const after = Object.fromEntries(measure())
-  const done = times.slice()
-  ended = true
-  // What is still being answered must not disturb the next server.
-  for (let wait = 0; running > 0 && wait < 1000; wait++) await delay(0.01)
-  for (const socket of sockets) socket.destroy()
+  const times = load.times.slice()
 
-  const outcome: Outcome = {
-    requests: done.length,
-    seconds: lasted,
-    cpu_us: Object.fromEntries(before.map(([name, then]) => [name, (after[name]! - then) / done.length])),
-    p50_ms: quantile(done, 0.5),
-    p99_ms: quantile(done, 0.99),
+  load.ended = true
+  // What is still being answered must not disturb the next server.
+  for (let waits = 0; load.running > 0 && waits < 1000; waits++) await delay(0.01)
+  for (const socket of load.sockets) socket.destroy()
+  return {
+    requests: times.length,
+    seconds,
+    cpu_us: Object.fromEntries(before.map(([name, then]) => [name, (after[name]! - then) / times.length])),
+    p50_ms: quantile(times, 0.5),
+    p99_ms: quantile(times, 0.99),
   }
-  return outcome
 }
 
 const delay = (seconds: number) => new Promise<void>((resolve) => setTimeout(resolve, seconds * 1000))

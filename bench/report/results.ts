@@ -15,12 +15,23 @@ export interface Result {
   rounds: Outcome[]
 }
 
+/** One kind of request to a table of one size. */
+export interface Growth {
+  database: string
+  name: string
+  title: string
+  size: number
+  rounds: Outcome[]
+}
+
+/** What a run wrote: `npm run bench` has `results`, `npm run bench:growth` has `growth`. */
 export interface Report {
   date: string
   node: string
   machine: string
   pinned: boolean
-  results: Result[]
+  results?: Result[]
+  growth?: Growth[]
 }
 
 /** What figures depend on. */

@@ -1,5 +1,5 @@
 // A place of its own for measurements: databases, and servers as they run in production.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -46,7 +46,9 @@ export interface Workbench {
   start(program: Program, databaseUrl: string, environment?: Record<string, string>): Promise<Server>
   /** Starts the real server as in production, with every default but for `overrides`, on a fresh database and any core. */
   startServer(kind: DatabaseKind, overrides?: Record<string, string>): Promise<Server>
-  /** Its process id; undefined while no database needed it. */
+  /** Runs the project's `app` command, as an operator would, and waits for its end. */
+  app(databaseUrl: string, ...parameters: string[]): void
+  /** The process of PostgreSQL; undefined while no database needed it. */
   postgresqlPid(): Promise<number | undefined>
 }
 
@@ -91,6 +93,15 @@ export async function onWorkbench(work: (bench: Workbench) => Promise<void>): Pr
       createDatabase,
       start: (program, databaseUrl, environment = {}) => run(program, databaseUrl, environment, serverCore),
       startServer: async (kind, overrides = {}) => run(template, await createDatabase(kind), overrides),
+      app(databaseUrl, ...parameters) {
+        const environment = { PATH: process.env['PATH'], ...keys, NODE_ENV: 'test', DATABASE_URL: databaseUrl }
+        const stdio = ['ignore', 'ignore', 'inherit'] as const
+        execFileSync(process.execPath, ['src/cli.ts', ...parameters], {
+          cwd: folder,
+          env: environment,
+          stdio: [...stdio],
+        })
+      },
       postgresqlPid: async () => (await postgresql)?.pid,
     })
   } finally {
