@@ -14,7 +14,7 @@
 // PostgreSQL runs with `fsync=off`, SQLite as always.
 import { parseArgs } from 'node:util'
 import type { DatabaseKind } from '../tests/support/databases.ts'
-import { requireSameHeaders, requireSameShape, sample } from './load/check.ts'
+import { requireRefusals, requireSameHeaders, requireSameShape, sample } from './load/check.ts'
 import { endpoints, toText, type Endpoint, type World } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { addRows, createWorld, highestId, newestIds, removeSince } from './load/world.ts'
@@ -80,6 +80,7 @@ async function checkAll(running: Running[], world: World): Promise<void> {
       const expected = await sample(template, endpoint, await worldFor(endpoint, world, server.databaseUrl, 2))
       const actual = await sample(server, endpoint, await worldFor(endpoint, world, server.databaseUrl, 2))
       requireSameShape(name, expected, actual)
+      await requireRefusals(name, server, endpoint, world)
       if (variant.name === reference) requireSameHeaders(name, expected, actual)
     }
 }

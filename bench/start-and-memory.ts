@@ -4,14 +4,14 @@
 //
 // On SQLite: from the start of the process to its first answer, asked every 2 ms, after one start that fills the
 // compile cache, where the template has one; then resident memory right after the start, and after many requests of
-// several kinds (GET item, list, POST), each third of them. Both depend on the machine: the JSON names it.
+// several kinds (GET item, list and POST, a third each). Both depend on the machine, which the JSON names.
 import { parseArgs } from 'node:util'
 import { endpoints, toText } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { createWorld } from './load/world.ts'
 import { machine, median, writeJson } from './report/results.ts'
 import { table } from './support/figures.ts'
-import { residentMemory } from './support/processes.ts'
+import { processorTime, residentMemory } from './support/processes.ts'
 import { onWorkbench, template, type Workbench } from './support/workbench.ts'
 import { serverSettings } from './variants.ts'
 
@@ -29,21 +29,23 @@ const kinds = ['get', 'list', 'post']
 async function start(bench: Workbench, databaseUrl: string) {
   const begin = performance.now()
   const server = await bench.start(template, databaseUrl, serverSettings)
-  return { server, milliseconds: performance.now() - begin }
+  return { server, milliseconds: performance.now() - begin, cpu: processorTime(server.pid) / 1000 }
 }
 
 async function measureStarts(bench: Workbench, databaseUrl: string) {
   const times: number[] = []
+  const cpus: number[] = []
   const memory: number[] = []
   for (let at = -1; at < starts; at++) {
-    const { server, milliseconds } = await start(bench, databaseUrl)
+    const { server, milliseconds, cpu } = await start(bench, databaseUrl)
     if (at >= 0) {
       times.push(milliseconds)
+      cpus.push(cpu)
       memory.push(residentMemory(server.pid))
     }
     await server.stop()
   }
-  return { times, memory }
+  return { times, cpus, memory }
 }
 
 /** Resident memory after each tenth of the requests. */
@@ -79,13 +81,14 @@ await onWorkbench(async (bench) => {
   const tool = startLoadTool()
   try {
     const databaseUrl = await bench.createDatabase('sqlite')
-    const { times, memory } = await measureStarts(bench, databaseUrl)
+    const { times, cpus, memory } = await measureStarts(bench, databaseUrl)
     const show = (values: number[]) => rounded([median(values), Math.min(...values), Math.max(...values)])
     console.log(`\n${starts} starts on SQLite, each after another\n`)
     console.log(
       table([
         ['', 'median', 'least', 'most'],
         ['start to first answer, ms', ...show(times)],
+        ['processor time to it, ms', ...show(cpus)],
         ['memory then, MiB', ...show(memory)],
       ]),
     )
@@ -98,6 +101,7 @@ await onWorkbench(async (bench) => {
         ...machine(),
         requests: wanted,
         start_ms: times,
+        start_cpu_ms: cpus,
         memory_mib: memory,
         growing_mib: growing,
       })

@@ -1,13 +1,13 @@
 // Processes: which core they run on, the processor time they took, and their memory.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 
-const canPin = process.platform === 'linux' && availableParallelism() > 1 && hasTaskset()
+const cores = process.platform === 'linux' && hasTaskset() ? allowedCores() : []
+const canPin = cores.length > 1
 
 /** The core of the server under test, and those of everything else; undefined where processes cannot be pinned. */
-export const serverCore = canPin ? '0' : undefined
-export const otherCores = canPin ? `1-${availableParallelism() - 1}` : undefined
+export const serverCore = canPin ? String(cores[0]) : undefined
+export const otherCores = canPin ? cores.slice(1).join(',') : undefined
 
 function hasTaskset(): boolean {
   try {
@@ -16,6 +16,15 @@ function hasTaskset(): boolean {
   } catch {
     return false
   }
+}
+
+/** The cores that this process may use: `0-3,8` in Linux's words. A container may have been given some of them. */
+function allowedCores(): number[] {
+  const [, list = ''] = /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, at) => first + at)
+  })
 }
 
 /** The command that runs another one on some cores. */
