@@ -2,8 +2,9 @@
 //
 // The same visible work as the template: the token's check, one query for session and user, the same validation
 // (in a minimal form), JSON and headers. Left out: everything else, such as logs, rate limits, CORS, the API
-// document, doubtful framing, telling which field was wrong, and confirming a refreshed session.
-import { randomUUID } from 'node:crypto'
+// document, doubtful framing, telling which field was wrong, filters, other orders, confirming a refreshed session,
+// and taking the cursors that it makes.
+import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { verifyToken } from './tokens.ts'
 import { readCreate, readPage, readSearch, readUpdate, type ItemCreate, type ItemUpdate } from './validation.ts'
@@ -15,8 +16,14 @@ export interface Actor {
   role: string
 }
 
-interface Page {
-  rows: object[]
+/** An item as it is listed, with its key for the cursor. */
+export interface Row {
+  id?: number
+  created_at: string
+}
+
+export interface Page {
+  rows: Row[]
   total: number
 }
 
@@ -72,15 +79,14 @@ async function handle(store: Store, request: IncomingMessage, response: ServerRe
   if (route === path && method === 'GET') {
     await authenticate(store, request, false)
     const { page, perPage } = readPage(query) ?? raise(invalid())
-    const { rows, total } = await store.list(perPage, (page - 1) * perPage)
-    return answer(request, response, { items: rows, pagination: paginate(page, perPage, total) })
+    const found = await store.list(perPage + 1, (page - 1) * perPage)
+    return answer(request, response, paginate(page, perPage, found))
   }
   if (route === `${path}/search` && method === 'GET') {
     await authenticate(store, request, false)
     const { q, page, perPage } = readSearch(query) ?? raise(invalid())
-    const { rows, total } = await store.search(q, perPage, (page - 1) * perPage)
-    const pagination = paginate(page, perPage, total)
-    return answer(request, response, { items: rows, count: rows.length, pagination })
+    const found = paginate(page, perPage, await store.search(q, perPage + 1, (page - 1) * perPage))
+    return answer(request, response, { ...found, count: found.items.length })
   }
   if (route === path && method === 'POST') {
     const actor = await authenticate(store, request, true)
@@ -150,9 +156,21 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function paginate(page: number, per_page: number, total: number) {
+/** One row more than is shown tells whether there is a next page. */
+function paginate(page: number, per_page: number, { rows, total }: Page) {
+  const has_next = rows.length > per_page
+  if (has_next) rows.pop()
+  const next_cursor = has_next ? cursorOf(rows.at(-1)!) : null
+  for (const row of rows) row.id = undefined
   const total_pages = Math.ceil(total / per_page)
-  return { total, page, per_page, total_pages, has_next: page < total_pages, has_prev: page > 1 }
+  return { items: rows, pagination: { total, total_pages, page, has_prev: page > 1, per_page, has_next, next_cursor } }
+}
+
+/** Signed, so that a client can make none. */
+function cursorOf({ created_at, id }: Row): string {
+  const place = `${created_at},${id}`
+  const signature = createHmac('sha256', process.env['SECRET_KEY']!).update(place).digest('base64url')
+  return `${Buffer.from(place).toString('base64url')}.${signature}`
 }
 
 function answer(request: IncomingMessage, response: ServerResponse, data: object, status = 200, location?: string) {

@@ -2,12 +2,12 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-const cores = process.platform === 'linux' && hasTaskset() ? allowedCores() : []
-const canPin = cores.length > 1
+const allowed = process.platform === 'linux' && hasTaskset() ? allowedCores() : []
+const canPin = allowed.length > 1
 
 /** The core of the server under test, and those of everything else; undefined where processes cannot be pinned. */
-export const serverCore = canPin ? String(cores[0]) : undefined
-export const otherCores = canPin ? cores.slice(1).join(',') : undefined
+export const serverCore = canPin ? String(allowed[0]) : undefined
+export const otherCores = canPin ? allowed.slice(1).join(',') : undefined
 
 function hasTaskset(): boolean {
   try {
