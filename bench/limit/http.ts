@@ -22,7 +22,7 @@ export interface Row {
   created_at: string
 }
 
-export interface Page {
+interface Page {
   rows: Row[]
   total: number
 }
