@@ -165,7 +165,6 @@ describe('on postgresql alone', () => {
     await Promise.all([sleepInDatabase(database, 0.05), sleepInDatabase(database, 0.05)])
     await kill(2, 'idle')
     await vi.waitFor(() => database.ping())
-    const items = createItemRepository(database)
     expect(await Promise.all([countItems(database), countItems(database), countItems(database)])).toEqual([0, 0, 0])
   })
 
