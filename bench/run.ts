@@ -55,18 +55,22 @@ const chosen = named(options.endpoints, endpoints, ({ name }) => name)
 interface Running {
   variant: Variant
   server: Server
+  /** Whose processor time is told: the server's, and PostgreSQL's. */
+  pids: Record<string, number>
 }
 
 const answers = (variant: Variant, { name }: Endpoint) => variant.endpoints?.includes(name) ?? true
 
 async function startAll(bench: Workbench, kind: DatabaseKind, databaseUrl: string): Promise<Running[]> {
   const running: Running[] = []
+  const database = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
   for (const variant of variants) {
     const program = variant.program(kind)
     const isAsked = options.variants?.split(',').includes(variant.name) ?? true
     // The template is needed in any case: it says what is right.
     if (!program || !(isAsked || variant === variants[0])) continue
-    running.push({ variant, server: await bench.start(program, databaseUrl, serverSettings) })
+    const server = await bench.start(program, databaseUrl, serverSettings)
+    running.push({ variant, server, pids: { server: server.pid, ...(database !== undefined && { database }) } })
   }
   return running
 }
@@ -92,8 +96,8 @@ async function worldFor(endpoint: Endpoint, world: World, databaseUrl: string, u
   return { ...world, ids: await newestIds(databaseUrl, uses, before) }
 }
 
-async function measure(tool: LoadTool, { server }: Running, endpoint: Endpoint, world: World, warmUp: number) {
-  const { databaseUrl, address, pid } = server
+async function measure(tool: LoadTool, { server, pids }: Running, endpoint: Endpoint, world: World, warmUp: number) {
+  const { databaseUrl, address } = server
   const before = await highestId(databaseUrl)
   const needed = await worldFor(endpoint, world, databaseUrl, Math.ceil(deletesPerSecond * (warmUp + seconds)))
   const outcome = await tool.load({
@@ -104,18 +108,14 @@ async function measure(tool: LoadTool, { server }: Running, endpoint: Endpoint, 
     requests: endpoint.requests(needed).map(toText),
     once: endpoint.uses !== undefined,
     status: endpoint.status,
-    pids: { server: pid, ...database },
+    pids,
   })
   await removeSince(databaseUrl, before)
   return outcome
 }
-/** PostgreSQL's process, while there is one. */
-let database: { database?: number } = {}
 
 async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promise<Result[]> {
   const running = await startAll(bench, kind, await bench.createDatabase(kind))
-  const pid = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
-  database = pid === undefined ? {} : { database: pid }
   const world = await createWorld(running[0]!.server, items)
   const before = await highestId(running[0]!.server.databaseUrl)
   await checkAll(running, world)
