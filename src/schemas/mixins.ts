@@ -67,11 +67,9 @@ export const pageParameters = {
 
 /** Of a list that may be long: pages by their numbers, or one after another. */
 export const cursorParameters = {
-  page: pageNumber
-    .optional()
-    .meta({
-      description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
-    }),
+  page: pageNumber.optional().meta({
+    description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
+  }),
   per_page: perPage,
   cursor: z
     .string('must be given once')

@@ -38,6 +38,8 @@ describe('without anything but the secrets', () => {
       DATABASE_URL: 'sqlite:///app.db',
       DATABASE_POOL_SIZE: 10,
       DATABASE_PREPARED_STATEMENTS: true,
+      DATABASE_QUEUE_SIZE: 1000,
+      OVERLOAD_DELAY_MS: 50,
       DATABASE_TIMEOUT_SECONDS: 10,
       JWT_ALGORITHM: 'HS256',
       JWT_ACCESS_TOKEN_EXPIRE_MINUTES: 15,
