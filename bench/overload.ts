@@ -8,26 +8,18 @@
 // answers take, over as many as 2000 kept-alive connections; with shedding and without. Of ten requests eight
 // read one item, one reads a list of 20, and one changes an item. The first seconds of each load do not count. The server
 // has a core to itself where `taskset` can give it one; clients and PostgreSQL share the others.
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { LoadOrder, LoadTally } from './overload-clients.ts'
-import {
-  databaseKinds,
-  newEmail,
-  onWorkbench,
-  quantile,
-  register,
-  send,
-  table,
-  type Server,
-  type Workbench,
-} from './support.ts'
+import { quantile, table } from './support/figures.ts'
+import { pin, serverCore } from './support/processes.ts'
+import { newEmail, register, send } from './support/requests.ts'
+import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
 
 /** Of what the server can carry. */
 const loads = [0.5, 1, 2, 4]
@@ -71,15 +63,6 @@ async function load(order: LoadOrder): Promise<LoadTally> {
   return tally
 }
 
-function pin({ pid }: Server): void {
-  if (availableParallelism() < 2) return
-  try {
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', '0', String(pid)], { stdio: 'ignore' })
-  } catch {
-    console.error('The server has no core to itself: there is no taskset')
-  }
-}
-
 interface Result {
   load: number
   shedding: boolean
@@ -98,7 +81,7 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
   const variants = await Promise.all(
     [{ ...overrides, OVERLOAD_DELAY_MS: '0' }, overrides].map(async (settings, index) => {
       const server = await bench.startServer(kind, settings)
-      pin(server)
+      pin(server.pid, serverCore)
       return {
         shedding: index === 1,
         server,

@@ -19,6 +19,8 @@ export interface Variant {
 export const serverSettings = {
   RATE_LIMIT_ENABLED: 'false',
   LOG_LEVEL: 'warn',
+  // It looks how long requests wait, as always, but answers them all: a pause of the machine must not end the run.
+  OVERLOAD_DELAY_MS: '10000',
   // A token outlives the measurement.
   JWT_ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
 }

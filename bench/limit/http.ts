@@ -192,7 +192,6 @@ const fixedHeaders = Object.entries({
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store',
-  vary: 'Origin',
   'content-type': 'application/json; charset=utf-8',
 }).flat()
 
