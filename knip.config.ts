@@ -8,6 +8,8 @@ export default {
     'tools/**/*.{ts,js}',
     'migrations/*/*.ts',
     'bench/*.ts',
+    'bench/limit/{postgresql,sqlite}.ts',
+    'bench/load/clients.ts',
     'tests/**/*.test.ts',
   ],
   project: ['**/*.{ts,js}'],

@@ -1,34 +1,25 @@
 // What does the server do with more requests than it can carry? It should shed the surplus with 503 and
 // Retry-After, and answer the others about as fast as ever.
 //
-//   npm run bench:overload -- [--seconds 10] [--database sqlite] [--carried 2000] [--settings OVERLOAD_DELAY_MS=20] [--json file]
+//   npm run bench:overload -- [--seconds 10] [--database sqlite] [--settings OVERLOAD_DELAY_MS=20] [--json file]
 //
 // On both databases. First what the server can carry: 64 clients, each of which sends the next request when it
-// has the answer (`--carried` says it instead, where others use the machine too). Then half of that, as much, twice
-// and four times as much, at a fixed rate, however long the answers take, over as many as 2000 kept-alive
-// connections; with shedding and without. Of ten requests eight read one item, one reads a list of 20, and one
-// changes an item. The first seconds of each load do not count. The server has a core to itself where `taskset`
-// can give it one; clients and PostgreSQL share the others.
-import { execFileSync, fork } from 'node:child_process'
+// has the answer. Then half of that, as much, twice and four times as much, at a fixed rate, however long the
+// answers take, over as many as 2000 kept-alive connections; with shedding and without. Of ten requests eight
+// read one item, one reads a list of 20, and one changes an item. The first seconds of each load do not count. The server
+// has a core to itself where `taskset` can give it one; clients and PostgreSQL share the others.
+import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { LoadOrder, LoadTally } from './overload-clients.ts'
-import {
-  databaseKinds,
-  newEmail,
-  onWorkbench,
-  quantile,
-  register,
-  send,
-  table,
-  type Server,
-  type Workbench,
-} from './support.ts'
+import { quantile, table } from './support/figures.ts'
+import { pin, serverCore } from './support/processes.ts'
+import { newEmail, register, send } from './support/requests.ts'
+import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
 
 /** Of what the server can carry. */
 const loads = [0.5, 1, 2, 4]
@@ -39,7 +30,6 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '10' },
     database: { type: 'string', multiple: true, default: databaseKinds },
     settings: { type: 'string', multiple: true, default: [] },
-    carried: { type: 'string' },
     json: { type: 'string' },
   },
 })
@@ -73,15 +63,6 @@ async function load(order: LoadOrder): Promise<LoadTally> {
   return tally
 }
 
-function pin({ pid }: Server): void {
-  if (availableParallelism() < 2) return
-  try {
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', '0', String(pid)], { stdio: 'ignore' })
-  } catch {
-    console.error('The server has no core to itself: there is no taskset')
-  }
-}
-
 interface Result {
   load: number
   shedding: boolean
@@ -100,7 +81,7 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
   const variants = await Promise.all(
     [{ ...overrides, OVERLOAD_DELAY_MS: '0' }, overrides].map(async (settings, index) => {
       const server = await bench.startServer(kind, settings)
-      pin(server)
+      pin(server.pid, serverCore)
       return {
         shedding: index === 1,
         server,
@@ -108,10 +89,10 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
       }
     }),
   )
-  const closed: LoadTally[] = []
+  const closed = []
   for (const { order } of variants) closed.push(await load({ ...order, connections: 64 }))
   const carried = closed.map(({ accepted }) => accepted / seconds)
-  const capacity = Number(options.carried ?? Math.max(...carried))
+  const capacity = Math.max(...carried)
 
   const results: Result[] = []
   for (const times of loads)
@@ -137,7 +118,7 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
 type Report = Awaited<ReturnType<typeof measure>>
 
 function print({ database, carried, closed_p99_ms, results }: Report): void {
-  const capacity = Number(options.carried ?? Math.max(...carried))
+  const capacity = Math.max(...carried)
   const [off = Number.NaN, on = Number.NaN] = carried
   const base = results.find(({ load: times, shedding }) => times === 0.5 && shedding)?.p99_ms ?? Number.NaN
   console.log(`
