@@ -8,11 +8,13 @@ export default {
     'tools/**/*.{ts,js}',
     'migrations/*/*.ts',
     'bench/*.ts',
+    'bench/limit/{postgresql,sqlite}.ts',
+    'bench/load/clients.ts',
     'tests/**/*.test.ts',
   ],
   project: ['**/*.{ts,js}'],
   // From the system, where it has one.
-  ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script'],
+  ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script', 'taskset'],
   // The command, which npm links; a folder of platform packages, PostgreSQL for the tests; Swagger UI, read as files.
   ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

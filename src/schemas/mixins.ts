@@ -67,9 +67,9 @@ export const pageParameters = {
 
 /** Of a list that may be long: pages by their numbers, or one after another. */
 export const cursorParameters = {
-  page: pageNumber
-    .optional()
-    .meta({ default: 1, description: 'Which page, from 1. The deeper, the slower: `cursor` is not.' }),
+  page: pageNumber.optional().meta({
+    description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
+  }),
   per_page: perPage,
   cursor: z
     .string('must be given once')
@@ -80,9 +80,8 @@ export const cursorParameters = {
     .enum(['true', 'false'], 'must be true or false')
     .default('true')
     .transform((value) => value === 'true')
+
     .meta({
-      type: 'boolean',
-      default: true,
       description: 'Whether to count all that match. That takes the longer the more there are.',
     }),
 }
