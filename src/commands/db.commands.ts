@@ -99,9 +99,11 @@ export function dbCommands(app: Command): void {
     })
 
   db.command('seed')
-    .description('fill an empty database with the test users and sample items; with numbers, fill it up to as many')
+    .description(
+      'fill an empty database with the test users and sample items; with numbers, fill it up to as many, beside running servers too',
+    )
     .option('--users <n>', 'accounts in all, each with the password of the test users')
-    .option('--items <n>', 'items in all')
+    .option('--items <n>', 'items in all; ten million take minutes')
     .action((given: { users?: string; items?: string }) => {
       const wanted = { users: amount('--users', given.users), items: amount('--items', given.items) }
       return withDatabase(async ({ database, config }) => {

@@ -72,7 +72,8 @@ export async function addItems(database: Database, goal: Goal): Promise<number> 
   const now = Date.now()
   return fill(database, 'items', goal, (number, left) => {
     const made = new Date(now - year * left).toISOString()
-    const owner = number % 5 === 0 || people.length === 0 ? null : pick(people, number, 1)
+    // One in five is nobody's; the rest go round, so that everybody has some.
+    const owner = number % 5 === 0 || people.length === 0 ? null : pick(people, number - Math.floor(number / 5), 1)
     const public_id = risingId(1 - left)
     return { ...item(number), public_id, owner_id: owner?.id ?? null, created_at: made, updated_at: made }
   })
