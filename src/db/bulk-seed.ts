@@ -74,7 +74,7 @@ export async function addItems(database: Database, goal: Goal): Promise<number> 
     const made = new Date(now - year * left).toISOString()
     // One in five is nobody's; the rest go round, so that everybody has some.
     const owner = number % 5 === 0 || people.length === 0 ? null : pick(people, number - Math.floor(number / 5), 1)
-    const public_id = risingId(1 - left)
+    const public_id = risingId(number)
     return { ...item(number), public_id, owner_id: owner?.id ?? null, created_at: made, updated_at: made }
   })
 }
@@ -122,11 +122,9 @@ async function insert({ engine, query }: Database, table: Table, rows: Record<st
   )
 }
 
-/** A random public id, but for its beginning: in an order, so that its index grows at the end rather than on every page. */
-const risingId = (share: number): string =>
-  Math.floor(share * 0xff_ff_ff_ff)
-    .toString(16)
-    .padStart(8, '0') + randomUUID().slice(8)
+/** A random public id, but for a beginning that rises with the number: its index grows at one place rather than on every page. */
+const risingId = (number: number): string =>
+  ((number * 256) % 2 ** 32).toString(16).padStart(8, '0') + randomUUID().slice(8)
 
 function person(number: number) {
   const [first_name, last_name] = [pick(first, number, 1), pick(last, number, 7)]
