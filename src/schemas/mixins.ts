@@ -69,20 +69,18 @@ export const pageParameters = {
 export const cursorParameters = {
   page: pageNumber
     .optional()
-    .meta({ default: 1, description: 'Which page, from 1. The deeper, the slower: `cursor` is not.' }),
+    .meta({ description: 'Which page; the first unless it is said. The deeper, the slower: `cursor` is not.' }),
   per_page: perPage,
-  cursor: z
-    .string('must be given once')
-    .max(1000)
+  cursor: text(1, 1000)
     .optional()
     .meta({ description: 'The `next_cursor` of a page, for the next one. Send the same `sort` and filters with it.' }),
   include_total: z
     .enum(['true', 'false'], 'must be true or false')
-    .default('true')
     .transform((value) => value === 'true')
+    .default(true)
     .meta({
       type: 'boolean',
-      default: true,
+      enum: undefined,
       description: 'Whether to count all that match. That takes the longer the more there are.',
     }),
 }
