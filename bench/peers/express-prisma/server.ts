@@ -44,9 +44,6 @@ async function openSqlite(url: string) {
   return client
 }
 
-/** One statement with a join instead of one for each table; Prisma has it on PostgreSQL alone. */
-const joined = (sqliteFile === undefined ? { relationLoadStrategy: 'join' } : {}) as { relationLoadStrategy: 'join' }
-
 const columns = {
   public_id: true,
   name: true,
@@ -93,7 +90,6 @@ async function authenticate(request: Request, response: Response, next: NextFunc
   const claims = verify(bearerToken(request.headers.authorization))
   const now = new Date()
   const session = await prisma.sessions.findFirst({
-    ...joined,
     where: {
       public_id: claims.sid,
       revoked_at: null,
@@ -135,7 +131,6 @@ app.get('/api/v1/items', async (request, response) => {
   const where = { deleted_at: null }
   const [items, total] = await Promise.all([
     prisma.items.findMany({
-      ...joined,
       where,
       select: withOwner,
       orderBy: [{ created_at: 'desc' }, { id: 'desc' }],
@@ -149,7 +144,7 @@ app.get('/api/v1/items', async (request, response) => {
 
 app.get('/api/v1/items/:public_id', async (request, response) => {
   const { public_id } = itemParameters.parse(request.params)
-  const item = await prisma.items.findUnique({ ...joined, where: { public_id, deleted_at: null }, select: withOwner })
+  const item = await prisma.items.findUnique({ where: { public_id, deleted_at: null }, select: withOwner })
   if (!item) throw new HttpError(404, 'There is no such item')
   response.json(success(view(item)))
 })
