@@ -1,11 +1,14 @@
 import type { Logger } from 'pino'
 import type { Config } from './core/config.ts'
+import { createPages } from './core/pagination.ts'
 import { createAccessTokens } from './core/security/access-tokens.ts'
+import { createEncryption } from './core/security/encryption.ts'
 import { createFingerprint } from './core/security/fingerprints.ts'
 import { createPasswords } from './core/security/passwords.ts'
 import { createRefreshTokens } from './core/security/refresh-tokens.ts'
 import type { Database } from './db/database.ts'
 import { createAuditRepository } from './repositories/audit.repository.ts'
+import { createItemListRepository } from './repositories/item-list.repository.ts'
 import { createItemRepository } from './repositories/item.repository.ts'
 import { createSessionRepository } from './repositories/session.repository.ts'
 import { createThrottleRepository } from './repositories/throttle.repository.ts'
@@ -27,6 +30,7 @@ export type Services = ReturnType<typeof createServices>
 /** Builds the services over one database. This is the only place that knows who needs whom. */
 export function createServices(config: Config, database: Database, log: Logger) {
   const items = createItemRepository(database)
+  const lists = createItemListRepository(database)
   const users = createUserRepository(database)
   const sessions = createSessionRepository(database)
   const throttles = createThrottleRepository(database)
@@ -77,7 +81,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
     sessions: createSessionService({ sessions, accessTokens, transaction, audit }),
     users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
     accounts: createAccountService({ users, sessions, passwords, transaction, audit }),
-    items: createItemService({ items }),
+    items: createItemService({ items, lists, pages: createPages(createEncryption(config.ENCRYPTION_KEY)) }),
     health: createHealthService(database),
     purge: createPurgeService({ sessions, throttles, events }),
     audit,

@@ -93,6 +93,11 @@ export const settings = {
   DATABASE_TIMEOUT_SECONDS: integer(1, 600)
     .default(10)
     .describe('How long a statement, a lock or a free connection may take before the request ends in 503.'),
+  DATABASE_PREPARED_STATEMENTS: flag
+    .default(true)
+    .describe(
+      'Has PostgreSQL parse each statement once for a connection. `false` for a pooler that gives connections out by the transaction and knows none, such as PgBouncer before 1.21.',
+    ),
 
   SECRET_KEY: secret.describe('Signs refresh tokens. At least 32 bytes.'),
   SECRET_KEY_PREVIOUS: previousSecrets

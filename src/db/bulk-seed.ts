@@ -1,5 +1,6 @@
 import type { Passwords } from '../core/security/passwords.ts'
 import { itemStatuses } from '../models/enums.ts'
+import { foldedTexts } from '../repositories/item.repository.ts'
 import type { Database } from './database.ts'
 import { seededPassword } from './seed.ts'
 
@@ -88,9 +89,13 @@ function person(number: number) {
 
 function item(number: number) {
   const thing = `${pick(things, number, 5)} ${pick(places, number, 3)}`
-  return {
+  const texts = {
     name: `${pick(verbs, number, 1)} the ${thing} (${number})`,
     description: number % 4 === 0 ? null : `About the ${thing}: ${pick(verbs, number, 7).toLowerCase()} it first.`,
+  }
+  return {
+    ...texts,
+    ...foldedTexts(texts),
     status: number % 10 < 6 ? itemStatuses[1] : pick(itemStatuses, number, 1),
     priority: 1 + (number % 5),
   }

@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts'
 import { isRetryable } from './errors.ts'
 import { postgresqlEngine } from './postgresql.ts'
 import { sqliteEngine } from './sqlite.ts'
+import { createPrepare } from './statements.ts'
 
 const transactionAttempts = 5
 
@@ -16,6 +17,8 @@ export interface Database {
   readonly engine: Engine
   /** Where statements go: the open transaction if there is one, otherwise the pool. */
   query(): Kysely<Tables>
+  /** Makes a statement that is compiled once, and goes where `query()` does each time it is used. */
+  prepare: ReturnType<typeof createPrepare>
   /**
    * Runs `work` in one transaction: all of it happens or nothing. A call inside another joins it.
    * After a serialization failure or a deadlock `work` is run again, a few times; let it do nothing
@@ -27,14 +30,20 @@ export interface Database {
   afterCommit(tell: () => void): void
   /** The database's own time, moved by `seconds`. */
   clock(seconds?: number | Expression<number>): Expression<string>
-  /** Whether `column` contains `part`, without regard to letter case; `%` and `_` are plain letters. */
-  contains(column: Expression<string | null>, part: string): Expression<SqlBool>
+  /** Whether a text is like a pattern, which `likePattern` has made. */
+  contains(text: Expression<string | null>, pattern: Expression<string>): Expression<SqlBool>
+  fold: Engine['fold']
+  matches: Engine['matches']
+  searchPhrase: Engine['searchPhrase']
   /** Resolves if the database answers. */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
-type EngineConfig = Pick<Config, 'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS'>
+type EngineConfig = Pick<
+  Config,
+  'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS' | 'DATABASE_PREPARED_STATEMENTS'
+>
 type DatabaseConfig = EngineConfig & Pick<Config, 'ENCRYPTION_KEY'>
 
 interface OpenTransaction {
@@ -48,10 +57,12 @@ export function openDatabase(config: DatabaseConfig): Database {
   const plugins = [translateEncryptedColumns(createEncryption(config.ENCRYPTION_KEY))]
   const pool = new Kysely<Tables>({ dialect: engine.dialect, plugins })
   const open = new AsyncLocalStorage<OpenTransaction>()
+  const query = () => open.getStore()?.transaction ?? pool
 
   return {
     engine,
-    query: () => open.getStore()?.transaction ?? pool,
+    query,
+    prepare: createPrepare((compiled) => query().executeQuery(compiled)),
     async transaction(work) {
       if (open.getStore()) return work()
       for (let attempt = 1; ; attempt++) {
@@ -72,10 +83,10 @@ export function openDatabase(config: DatabaseConfig): Database {
       else tell()
     },
     clock: engine.clock,
-    contains(column, part) {
-      const pattern = `%${part.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
-      return sql`${engine.fold(column)} like ${engine.fold(sql`${pattern}`)} escape '\\'`
-    },
+    matches: engine.matches,
+    searchPhrase: engine.searchPhrase,
+    contains: (text, pattern) => sql`${text} like ${pattern} escape '\\'`,
+    fold: engine.fold,
     async ping() {
       await sql`select 1`.execute(pool)
     },
@@ -84,8 +95,7 @@ export function openDatabase(config: DatabaseConfig): Database {
 }
 
 /** The database of a URL, below everything that is the same on both. */
-export function openEngine({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS }: EngineConfig): Engine {
-  return DATABASE_URL.startsWith('sqlite:')
-    ? sqliteEngine(DATABASE_URL, DATABASE_TIMEOUT_SECONDS)
-    : postgresqlEngine(DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_TIMEOUT_SECONDS)
-}
+export const openEngine = (config: EngineConfig): Engine =>
+  config.DATABASE_URL.startsWith('sqlite:')
+    ? sqliteEngine(config.DATABASE_URL, config.DATABASE_TIMEOUT_SECONDS)
+    : postgresqlEngine(config)

@@ -21,6 +21,7 @@ import {
 } from 'kysely'
 import type { Encryption } from '../core/security/encryption.ts'
 import { encryptedColumns } from '../models/encrypted.ts'
+import { Placeholder } from './statements.ts'
 
 const columnsOf = (table: string): readonly string[] =>
   (encryptedColumns as Record<string, readonly string[]>)[table] ?? []
@@ -55,7 +56,12 @@ function withEncryptedValues(query: RootOperationNode, encrypt: (text: string) =
   const [columns = []] = tablesOf(node).map(({ encrypted }) => encrypted)
   if (columns.length === 0) return node
 
-  const plain = (value: unknown) => (typeof value === 'string' ? encrypt(value) : value)
+  const plain = (value: unknown): unknown =>
+    value instanceof Placeholder
+      ? new Placeholder(value.name, plain)
+      : typeof value === 'string'
+        ? encrypt(value)
+        : value
   const value = (given: OperationNode) => {
     if (ValueNode.is(given)) return ValueNode.create(plain(given.value))
     if (given.kind === 'DefaultInsertValueNode') return given

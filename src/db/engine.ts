@@ -1,4 +1,11 @@
-import type { Dialect, Expression, RawBuilder } from 'kysely'
+import type { Dialect, Expression, RawBuilder, SqlBool } from 'kysely'
+
+/** A trigram index, as a model declares it: by its name, over text columns, of rows with a key. */
+export interface TrigramIndex {
+  index: string
+  key: string
+  columns: readonly string[]
+}
 
 /** What differs between the databases. Everything else is one code base; nothing outside `db/` asks which it is. */
 export interface Engine {
@@ -10,6 +17,10 @@ export interface Engine {
   clock(seconds?: number | Expression<number>): RawBuilder<string>
   /** The text without letter case, beyond ASCII too. */
   fold(text: Expression<string | null>): RawBuilder<string>
+  /** What `matches` takes for a text that is to be found. */
+  searchPhrase(part: string): string
+  /** Whether a column of a trigram index contains a text, letter by letter. Only three letters and digits in a row make it quick. */
+  matches(index: TrigramIndex, phrase: Expression<string>): RawBuilder<SqlBool>
   /** Taken in a transaction, keeps every other migrator out until it ends. */
   readonly migrationLock: string
   /** Statements that select, as `statement`, what drops each thing in the database, in the order to run them in. */
@@ -25,3 +36,6 @@ export interface Engine {
   /** Puts what a backup holds in the place of everything in the database: all of it or nothing. @throws BackupError */
   restore(file: string): Promise<void>
 }
+
+/** A pattern of `like` for what contains a text; `%` and `_` are plain letters. */
+export const likePattern = (part: string): string => `%${part.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`

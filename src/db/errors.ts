@@ -12,7 +12,7 @@ interface DriverError extends Error {
 const unavailable = /^(08|53|57)...$|^55P03$|^25P0[34]$/
 const networkFault = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_)/
 const connectionLost =
-  /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/
+  /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable|^cached plan must/
 /** SQLite result codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
 const sqliteUnique = 2067

@@ -6,8 +6,11 @@ import {
   SqliteSchemaHelper,
   type Column,
   type Configuration,
+  type DatabaseTable,
+  type IndexDef,
   type TableDifference,
 } from '@mikro-orm/sql'
+import { createTrigramIndex, createTrigramTable, dropTrigramTable, isTrigram } from './trigram-indexes.ts'
 
 // MikroORM's drivers, put right where they write migrations that fail on tables with generated columns.
 
@@ -18,6 +21,25 @@ import {
  * primary key).
  */
 class SqliteHelper extends SqliteSchemaHelper {
+  /** By the names of the tables that are created: what takes the creation back must drop them too. */
+  readonly #trigramTables = new Map<string, string>()
+
+  override createIndex(index: IndexDef, table: DatabaseTable, createPrimary?: boolean): string {
+    if (!isTrigram(index)) return super.createIndex(index, table, createPrimary)
+    this.#trigramTables.set(table.name, index.keyName)
+    return createTrigramTable(index, table)
+  }
+
+  override dropIndex(table: string, index: IndexDef, oldIndexName?: string): string {
+    return isTrigram(index) ? dropTrigramTable(index.keyName) : super.dropIndex(table, index, oldIndexName)
+  }
+
+  override dropTableIfExists(name: string, schema?: string): string {
+    const trigramTable = this.#trigramTables.get(name)
+    const drop = `${super.dropTableIfExists(name, schema)};`
+    return trigramTable === undefined ? drop : `${drop}\ndrop table if exists ${trigramTable};`
+  }
+
   override alterTable(diff: TableDifference, safe?: boolean): string[] {
     const statements = super.alterTable(diff, safe)
     const computed = [diff.addedColumns, diff.removedColumns]
@@ -38,7 +60,9 @@ class SqliteHelper extends SqliteSchemaHelper {
       .filter(({ from }) => fromTable.getColumn(from))
     const names = copied.map(({ name }) => this.quote(name)).join(', ')
     const values = copied.map(({ from }) => this.quote(from)).join(', ')
+    const trigramTables = fromTable.getIndexes().filter(isTrigram)
     return [
+      ...trigramTables.map((index) => this.dropIndex(fromTable.name, index)),
       create!.replace(`create table ${table}`, `create table ${made}`),
       `insert into ${made} (${names}) select ${values} from ${table};`,
       `drop table ${table};`,
@@ -60,6 +84,10 @@ export class SqliteDriver extends AbstractSqlDriver<BaseSqliteConnection, Sqlite
 
 /** A generated column goes before the columns it is computed from; PostgreSQL refuses the reverse. */
 class PostgreSqlHelper extends PostgreSqlSchemaHelper {
+  override createIndex(index: IndexDef, table: DatabaseTable, createPrimary?: boolean): string {
+    return isTrigram(index) ? createTrigramIndex(index, table) : super.createIndex(index, table, createPrimary)
+  }
+
   override getDropColumnsSQL(table: string, columns: Column[], schema?: string): string {
     const generatedFirst = columns.toSorted((a, b) => Number(Boolean(b.generated)) - Number(Boolean(a.generated)))
     return super.getDropColumnsSQL(table, generatedFirst, schema)

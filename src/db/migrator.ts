@@ -11,10 +11,11 @@ import {
 import { Migrator } from '@mikro-orm/migrations'
 import { CompiledQuery, sql, type ControlledTransaction, type Kysely } from 'kysely'
 import { models, type Tables } from '../models/index.ts'
-import { openEngine, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import type { Engine } from './engine.ts'
 import { PostgreSqlDriver, SqliteDriver } from './migration-drivers.ts'
 import { migrationsFolder, migrationTable } from './migrations.ts'
+import { sqliteEngine } from './sqlite.ts'
 
 const engines = ['sqlite', 'postgresql'] as const
 const snapshot = '.snapshot'
@@ -38,6 +39,8 @@ function adaptToSqlite(metadata: EntityMetadata): void {
   for (const property of Object.values(properties)) {
     property.defaultRaw &&= sqliteDefaults[property.defaultRaw] ?? property.defaultRaw
     if ((property.type as unknown) === BooleanType) property.columnTypes = ['boolean']
+    // It compares by bytes as it is.
+    property.columnTypes = property.columnTypes?.map((type) => type.replace(' collate "C"', ''))
   }
 }
 
@@ -50,9 +53,7 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<Tables>) {
     driver: kind === 'sqlite' ? SqliteDriver : PostgreSqlDriver,
     dbName,
     ensureDatabase: false,
-    driverOptions:
-      connection ??
-      openEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_POOL_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect,
+    driverOptions: connection ?? sqliteEngine('sqlite:///:memory:', 1).dialect,
     namingStrategy: EntityCaseNamingStrategy,
     extensions: [Migrator],
     discovery: { onMetadata: (metadata) => (kind === 'sqlite' ? adaptToSqlite(metadata) : undefined) },

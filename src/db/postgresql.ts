@@ -1,17 +1,25 @@
 import { PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
+import type { Config } from '../core/config.ts'
 import { UnavailableError } from '../core/errors.ts'
-import type { Engine } from './engine.ts'
+import { likePattern, type Engine } from './engine.ts'
 import { explain } from './errors.ts'
 
 const { builtins } = pg.types
 
-/**
- * PostgreSQL, through a pool of connections.
- * @param timeoutSeconds the longest that a statement, a lock or a free connection may take
- */
-export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: number): Engine {
-  const timeout = timeoutSeconds * 1000
+/** Statements that a connection keeps, at most: what is sent is of a fixed number, but for bulk and lists in all their forms. */
+const preparedStatements = 500
+
+type PoolConfig = Pick<
+  Config,
+  'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS' | 'DATABASE_PREPARED_STATEMENTS'
+>
+
+/** PostgreSQL, through a pool of connections. A statement, a lock and the wait for a connection have one time limit. */
+export function postgresqlEngine(config: PoolConfig): Engine {
+  const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_PREPARED_STATEMENTS: prepared } = config
+  const timeout = config.DATABASE_TIMEOUT_SECONDS * 1000
+  const names = new Map<string, string>()
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -26,7 +34,7 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
   })
   // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
   pool.on('error', () => {})
-  pool.on('connect', explainErrors)
+  pool.on('connect', (client) => adaptQueries(client, prepared ? names : undefined))
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
   return {
@@ -48,8 +56,14 @@ export function postgresqlEngine(url: string, poolSize: number, timeoutSeconds: 
       },
     }),
     exists: () => true,
-    clock: (seconds = 0) => sql`now() + make_interval(secs => ${seconds})`,
+    clock: (seconds) => (seconds === undefined ? sql`now()` : sql`now() + make_interval(secs => ${seconds})`),
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
+    searchPhrase: likePattern,
+    matches: ({ columns }, phrase) =>
+      sql`(${sql.join(
+        columns.map((column) => sql`${sql.ref(column)} like ${phrase}`),
+        sql` or `,
+      )})`,
     migrationLock,
     dropStatements,
     tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,
@@ -88,21 +102,37 @@ export const dropStatements = `
   order by kind = 'table' desc, kind = 'type' desc
 `
 
-/** Makes a connection explain its errors, and gives it up when it no longer answers. */
-function explainErrors(client: pg.PoolClient): void {
+/**
+ * Makes a connection explain its errors, give itself up when it no longer answers, and have the database parse each
+ * statement once.
+ * @param names those of the statements, by their text; what has none is parsed each time
+ */
+function adaptQueries(client: pg.PoolClient, names: Map<string, string> | undefined): void {
   // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
   client.on('error', () => {})
-  const send = client.query.bind(client) as (...parameters: unknown[]) => unknown
-  const query = (...parameters: unknown[]) => {
-    const result = send(...parameters)
+  const send = client.query.bind(client) as (query: unknown, values?: unknown) => unknown
+  const query = (text: unknown, values?: unknown[]) => {
+    const name = names && typeof text === 'string' && values?.length ? nameOf(text, names) : undefined
+    const result = name === undefined ? send(text, values) : send({ name, text, values })
     if (!(result instanceof Promise)) return result
     return result.catch((error: Error) => {
-      // The answer may still come, and would be taken for the next query's: never use this connection again.
-      if (error.message === 'Query read timeout') void (client as pg.PoolClient & pg.Client).end()
+      // The answer may still come, and would be taken for the next query's; or a migration changed the columns of a
+      // statement that was parsed before: never use this connection again.
+      if (['Query read timeout', 'cached plan must not change result type'].includes(error.message))
+        void (client as pg.PoolClient & pg.Client).end()
       throw explain(error)
     })
   }
   client.query = query as typeof client.query
+}
+
+/** The name of a statement, as long as there are few: one for each distinct text, on all connections. */
+function nameOf(text: string, names: Map<string, string>): string | undefined {
+  const known = names.get(text)
+  if (known !== undefined || names.size >= preparedStatements) return known
+  const name = `s${names.size + 1}`
+  names.set(text, name)
+  return name
 }
 
 /** A time is read as it is sent to clients: ISO 8601, UTC, milliseconds. A `bigint` (a count) is a number. */

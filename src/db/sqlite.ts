@@ -3,6 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { sql, type SqliteDatabase } from 'kysely'
 import { projectRoot } from '../core/config.ts'
+import { fold } from '../core/fold.ts'
 import type { Engine } from './engine.ts'
 import { explain } from './errors.ts'
 import { Dialect } from './sqlite-driver.ts'
@@ -10,10 +11,6 @@ import { Dialect } from './sqlite-driver.ts'
 /** Milliseconds that opening a file waits for another process that is just doing the same. */
 const openingWait = 5000
 const cachedStatements = 500
-
-/** Upper case first joins letters that have two lower-case forms, such as the Greek sigma's and the German sharp s. */
-const fold = (value: unknown) =>
-  typeof value === 'string' ? value.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ') : null
 
 /**
  * SQLite, through Node's own `node:sqlite`.
@@ -27,19 +24,28 @@ export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
     kind: 'sqlite',
     dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, timeoutSeconds),
     exists: () => path === ':memory:' || existsSync(path),
-    clock: (seconds = 0) => sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
+    clock: (seconds) =>
+      seconds === undefined
+        ? sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
+        : sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
     fold: (text) => sql`fold(${text})`,
+    // A phrase of the trigrams of a text is the text; only its quotes need care.
+    searchPhrase: (part) => `"${part.replaceAll('"', '""')}"`,
+    matches: ({ index, key }, phrase) =>
+      sql`${sql.ref(key)} in (select rowid from ${sql.table(index)} where ${sql.table(index)} match ${phrase})`,
     // BEGIN IMMEDIATE has taken the lock already.
     migrationLock: 'select 1',
     // Virtual tables first: their own tables go with them.
     dropStatements: `
       select 'drop ' || type || ' if exists "' || replace(name, '"', '""') || '"' as statement from sqlite_master
       where type in ('table', 'view') and name not like 'sqlite~_%' escape '~' order by sql not like 'create virtual%'`,
-    tables: sql`select name from sqlite_master where type = 'table' and name not like 'sqlite~_%' escape '~'`,
+    // Not what belongs to a virtual table; that counts for the table it is named after.
+    tables: sql`select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite~_%' escape '~'`,
     size: (table) =>
       table === undefined
         ? sql`(select page_count * page_size from pragma_page_count, pragma_page_size)`
-        : sql`(select sum(pgsize) from dbstat where name in (select name from sqlite_master where tbl_name = ${table}))`,
+        : sql`(select sum(pgsize) from dbstat 
+            where name in (select name from sqlite_master where tbl_name = ${table} or tbl_name like ${table} || '~_search~_%' escape '~'))`,
     version: sql`'SQLite ' || sqlite_version()`,
     backup: async (target) => (await import('./sqlite-backup.ts')).backup(path, target),
     restore: async (source) => (await import('./sqlite-backup.ts')).restore(path, source),
@@ -78,7 +84,7 @@ function openOrExplain(path: string): DatabaseSync {
       pragma secure_delete = on;
       pragma busy_timeout = 0;
     `)
-    database.function('fold', { deterministic: true }, fold)
+    database.function('fold', { deterministic: true }, (value) => (typeof value === 'string' ? fold(value) : null))
     return database
   } catch (error) {
     throw explain(error)

@@ -17,3 +17,7 @@ export const revokeReasons = [
   'revoked',
 ] as const
 export type RevokeReason = (typeof revokeReasons)[number]
+
+/** The orders of a list of items: each has its index. A minus means descending. */
+export const itemSorts = ['-created_at', 'created_at', '-priority', 'priority', 'name', '-name'] as const
+export type ItemSort = (typeof itemSorts)[number]

@@ -1,7 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { itemStatuses } from './enums.ts'
-import { primaryKey, publicId, softDelete, timestamps } from './mixins.ts'
+import { folded, primaryKey, publicId, softDelete, timestamps } from './mixins.ts'
 import { User } from './user.model.ts'
+
+const where = 'deleted_at is null'
 
 export const Item = defineEntity({
   name: 'Item',
@@ -13,14 +15,21 @@ export const Item = defineEntity({
     ...softDelete,
     name: p.string().length(100),
     description: p.text().strictNullable(),
+    name_folded: folded(),
+    description_folded: folded().strictNullable(),
     status: p.enum(itemStatuses).default('draft'),
     priority: p.integer().default(1),
-    owner_id: () => p.manyToOne(User).joinColumn('owner_id').strictNullable().deleteRule('set null').index(),
+    owner_id: () => p.manyToOne(User).joinColumn('owner_id').strictNullable().deleteRule('set null').index(false),
   },
   checks: [{ name: 'items_priority_range', expression: 'priority >= 1 and priority <= 5' }],
-  // Newest first reads these backwards. They hold live rows alone, so that counting them is cheap too.
+  // One for each order and each filter of a list, read forwards or backwards. They hold live rows alone, so that
+  // counting them is cheap too; but for the owners', by which the database finds the items of one who is deleted.
   indexes: [
-    { name: 'items_newest', properties: ['created_at', 'id'], where: 'deleted_at is null' },
-    { name: 'items_newest_by_status', properties: ['status', 'created_at', 'id'], where: 'deleted_at is null' },
+    { name: 'items_newest', properties: ['created_at', 'id'], where },
+    { name: 'items_by_status', properties: ['status', 'created_at', 'id'], where },
+    { name: 'items_by_priority', properties: ['priority', 'created_at', 'id'], where },
+    { name: 'items_by_name', properties: ['name_folded', 'id'], where },
+    { name: 'items_by_owner', properties: ['owner_id', 'created_at', 'id'] },
+    { name: 'items_search', properties: ['name_folded', 'description_folded'], type: 'trigram', where },
   ],
 })

@@ -26,6 +26,12 @@ export const Session = defineEntity({
     ip: encrypted().strictNullable(),
     user_agent: p.string().length(400).strictNullable(),
   },
+  // By these the purge finds what has ended.
+  indexes: [
+    { name: 'sessions_revoked_at', properties: ['revoked_at'], where: 'revoked_at is not null' },
+    { name: 'sessions_expires_at', properties: ['expires_at'] },
+    { name: 'sessions_idle_expires_at', properties: ['idle_expires_at'] },
+  ],
   checks: [
     { name: 'sessions_gen_range', expression: 'gen >= 0 and confirmed_gen >= 0 and confirmed_gen <= gen' },
     { name: 'sessions_revoked_with_reason', expression: '(revoked_at is null) = (revoke_reason is null)' },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ExpressionBuilder } from 'kysely'
 import type { Database } from '../db/database.ts'
+import type { Given } from '../db/statements.ts'
 import type { RevokeReason } from '../models/enums.ts'
 import type { Tables } from '../models/index.ts'
 
@@ -19,7 +20,7 @@ interface SessionOrigin {
 export type SessionRepository = ReturnType<typeof createSessionRepository>
 
 /** The sessions: one row for each sign-in, and for its whole family of refresh tokens. */
-export function createSessionRepository({ query, clock }: Database) {
+export function createSessionRepository({ query, prepare, clock }: Database) {
   const isLive = ({ and, eb }: ExpressionBuilder<Tables, 'sessions'>) =>
     and([eb('revoked_at', 'is', null), eb('expires_at', '>', clock()), eb('idle_expires_at', '>', clock())])
 
@@ -27,6 +28,32 @@ export function createSessionRepository({ query, clock }: Database) {
 
   const revoking = (reason: RevokeReason) =>
     query().updateTable('sessions').set({ revoked_at: clock(), revoke_reason: reason }).where(isLive)
+
+  const findActor = prepare(({ session, user }: Given<{ session: string; user: string }>) =>
+    live()
+      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .where('sessions.public_id', '=', session)
+      .where('users.public_id', '=', user)
+      .where('users.is_active', '=', true)
+      .where('users.deleted_at', 'is', null)
+      .select([
+        'users.id',
+        'users.public_id',
+        'users.role',
+        'users.is_verified',
+        'sessions.public_id as session_id',
+        'sessions.confirmed_gen',
+      ]),
+  )
+
+  const confirm = prepare(({ session, gen }: Given<{ session: string; gen: number }>) =>
+    query()
+      .updateTable('sessions')
+      .set({ confirmed_gen: gen })
+      .where('public_id', '=', session)
+      .where('confirmed_gen', '<', gen)
+      .where('gen', '>=', gen),
+  )
 
   return {
     /** Opens a session, at generation 0. */
@@ -85,32 +112,10 @@ export function createSessionRepository({ query, clock }: Database) {
     },
 
     /** The caller behind an access token, in one indexed query; undefined once anything ended the session or the account. */
-    findActor: (publicId: string, userPublicId: string) =>
-      live()
-        .innerJoin('users', 'users.id', 'sessions.user_id')
-        .where('sessions.public_id', '=', publicId)
-        .where('users.public_id', '=', userPublicId)
-        .where('users.is_active', '=', true)
-        .where('users.deleted_at', 'is', null)
-        .select([
-          'users.id',
-          'users.public_id',
-          'users.role',
-          'users.is_verified',
-          'sessions.public_id as session_id',
-          'sessions.confirmed_gen',
-        ])
-        .executeTakeFirst(),
+    findActor: (session: string, user: string) => findActor.first({ session, user }),
 
     /** Notes that the tokens of a generation reached their owner. */
-    confirm: (publicId: string, gen: number) =>
-      query()
-        .updateTable('sessions')
-        .set({ confirmed_gen: gen })
-        .where('public_id', '=', publicId)
-        .where('confirmed_gen', '<', gen)
-        .where('gen', '>=', gen)
-        .execute(),
+    confirm: (session: string, gen: number) => confirm.count({ session, gen }),
 
     /** The live sessions of an account, newest first. */
     list: (userId: number, limit: number) =>

@@ -1,6 +1,8 @@
-import type { Insertable, Updateable } from 'kysely'
-import { offsetOf, type PageRequest } from '../core/pagination.ts'
+import { sql, type Expression, type Insertable, type Updateable } from 'kysely'
+import { offsetOf } from '../core/pagination.ts'
 import type { Database } from '../db/database.ts'
+import { likePattern } from '../db/engine.ts'
+import type { Given } from '../db/statements.ts'
 import type { Role } from '../models/enums.ts'
 import type { Tables } from '../models/index.ts'
 
@@ -15,12 +17,13 @@ interface AccountFilter {
   /** Part of the e-mail or of a name. */
   search?: string | undefined
 }
+type Login = { id: number; verified_hash: string; last_login_ip: string; password_hash: string }
 type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_name'>
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
 /** The accounts: reads and changes see live ones alone. */
-export function createUserRepository({ query, clock, contains }: Database) {
+export function createUserRepository({ query, prepare, clock, contains, fold }: Database) {
   const profile = [
     'public_id',
     'email',
@@ -36,7 +39,8 @@ export function createUserRepository({ query, clock, contains }: Database) {
   const account = [...profile, 'last_login', 'last_login_ip', 'password_changed_at'] as const
 
   const live = () => query().selectFrom('users').where('deleted_at', 'is', null)
-  const changing = (id: number) => query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
+  const changing = (id: number | Expression<number>) =>
+    query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
 
   /** Makes a change of one account, and tells whether there was one to make. */
   async function isMade(change: ReturnType<typeof changing>): Promise<boolean> {
@@ -50,39 +54,62 @@ export function createUserRepository({ query, clock, contains }: Database) {
     if (is_active !== undefined) users = users.where('is_active', '=', is_active)
     if (is_verified !== undefined) users = users.where('is_verified', '=', is_verified)
     if (search === undefined) return users
+    const pattern = fold(sql<string>`${likePattern(search)}`)
     return users.where(({ or, ref }) =>
-      or([contains(ref('email'), search), contains(ref('first_name'), search), contains(ref('last_name'), search)]),
+      or((['email', 'first_name', 'last_name'] as const).map((column) => contains(fold(ref(column)), pattern))),
     )
   }
 
+  const findProfile = prepare(({ id }: Given<{ id: number }>) => live().where('id', '=', id).select(profile))
+
+  const findCredentials = prepare(({ email }: Given<{ email: string }>) =>
+    live().where('email', '=', email).select(['id', 'public_id', 'password_hash', 'is_active', 'role']),
+  )
+
+  const findTokenOwner = prepare(({ id }: Given<{ id: number }>) =>
+    live().where('id', '=', id).where('is_active', '=', true).select(['public_id', 'role']),
+  )
+
+  const findPassword = prepare(({ id }: Given<{ id: number }>) =>
+    live().where('id', '=', id).select(['email', 'password_hash']),
+  )
+
+  const add = prepare((user: Given<NewUser>) =>
+    query().insertInto('users').values(user).returning(['id', 'public_id', 'role']),
+  )
+
+  const changeProfile = prepare(({ id, ...changes }: Given<ProfileChanges & { id: number }>) =>
+    changing(id)
+      .set({ ...changes, updated_at: clock() })
+      .returning(profile),
+  )
+
+  const recordLogin = prepare(({ id, verified_hash, ...seen }: Given<Login>) =>
+    changing(id)
+      .where('password_hash', '=', verified_hash)
+      .where('is_active', '=', true)
+      .set({ ...seen, last_login: clock() })
+      .returning('id'),
+  )
+
   return {
     /** What an account may see of itself. */
-    findProfile: (id: number) => live().where('id', '=', id).select(profile).executeTakeFirst(),
+    findProfile: (id: number) => findProfile.first({ id }),
 
     /** What a sign-in is checked against. */
-    findCredentials: (email: string) =>
-      live()
-        .where('email', '=', email)
-        .select(['id', 'public_id', 'password_hash', 'is_active', 'role'])
-        .executeTakeFirst(),
+    findCredentials: (email: string) => findCredentials.first({ email }),
 
     /** For whom an access token may be made: an account that is live and active. */
-    findTokenOwner: (id: number) =>
-      live().where('id', '=', id).where('is_active', '=', true).select(['public_id', 'role']).executeTakeFirst(),
+    findTokenOwner: (id: number) => findTokenOwner.first({ id }),
 
     /** What a password change is checked against. */
-    findPassword: (id: number) => live().where('id', '=', id).select(['email', 'password_hash']).executeTakeFirst(),
+    findPassword: (id: number) => findPassword.first({ id }),
 
     /** @throws ConflictError when a live account has the e-mail: the unique index decides, whoever came first */
-    add: (user: NewUser) =>
-      query().insertInto('users').values(user).returning(['id', 'public_id', 'role']).executeTakeFirstOrThrow(),
+    add: (user: NewUser) => add.one(user),
 
     /** Gives the profile as it is then; undefined when there is no such account. */
-    changeProfile: (id: number, changes: ProfileChanges) =>
-      changing(id)
-        .set({ ...changes, updated_at: clock() })
-        .returning(profile)
-        .executeTakeFirst(),
+    changeProfile: (id: number, changes: ProfileChanges) => changeProfile.first({ ...changes, id }),
 
     /**
      * Notes a sign-in, if the account still has the password hash that was verified. A password change
@@ -90,13 +117,8 @@ export function createUserRepository({ query, clock, contains }: Database) {
      * @param newHash the same password under new parameters
      */
     async recordLogin(id: number, verifiedHash: string, ip: string, newHash = verifiedHash): Promise<boolean> {
-      const recorded = await changing(id)
-        .where('password_hash', '=', verifiedHash)
-        .where('is_active', '=', true)
-        .set({ last_login: clock(), last_login_ip: ip, password_hash: newHash })
-        .returning('id')
-        .executeTakeFirst()
-      return recorded !== undefined
+      const login = { id, verified_hash: verifiedHash, last_login_ip: ip, password_hash: newHash }
+      return (await recordLogin.first(login)) !== undefined
     },
 
     /** Gives false when the password was changed meanwhile. */
@@ -120,7 +142,7 @@ export function createUserRepository({ query, clock, contains }: Database) {
         .executeTakeFirst(),
 
     /** A page of the accounts that match, newest first. */
-    listAccounts: (filter: AccountFilter, page: PageRequest) =>
+    listAccounts: (filter: AccountFilter, page: { page: number; per_page: number }) =>
       matching(filter).select(account).orderBy('id', 'desc').limit(page.per_page).offset(offsetOf(page)).execute(),
 
     async countAccounts(filter: AccountFilter): Promise<number> {

@@ -1,6 +1,15 @@
 import { z } from 'zod'
-import { itemStatuses } from '../models/enums.ts'
-import { pageParameters, publicIdPath, text, timestamps, trimmed, uuid } from './mixins.ts'
+import { itemSorts, itemStatuses } from '../models/enums.ts'
+import {
+  cursorParameters,
+  integerParameter,
+  publicIdPath,
+  text,
+  timeParameter,
+  timestamps,
+  trimmed,
+  uuid,
+} from './mixins.ts'
 import { message, pagination, success } from './responses.ts'
 
 const fields = {
@@ -36,21 +45,38 @@ const itemCreate = z
 
 const itemUpdate = z.strictObject(fields).partial().meta({ id: 'ItemUpdate' })
 
-const itemQuery = z.strictObject({
-  ...pageParameters,
+const filters = {
   status: fields.status.optional().meta({ description: 'Only items with this status.' }),
-})
+  priority: integerParameter(1, 5).optional().meta({ description: 'Only items with this priority.' }),
+  owner: uuid.optional().meta({ description: 'Only items of the account with this public id.' }),
+  created_after: timeParameter.optional().meta({ description: 'Only items made later than this.' }),
+  created_before: timeParameter.optional().meta({ description: 'Only items made earlier than this.' }),
+}
+
+const ordered = {
+  ...cursorParameters,
+  sort: z.enum(itemSorts).default('-created_at').meta({
+    description:
+      'The order; `-` means descending. Equal names and priorities follow in the order of their making, in the same direction.',
+  }),
+}
+
+const itemFilter = z.strictObject(filters)
+const itemQuery = z.strictObject({ ...ordered, ...filters })
 
 const itemSearch = z.strictObject({
   q: text(1, 100).meta({
-    description: 'Part of the name or the description, in any letter case. `%` and `_` are plain letters.',
+    description:
+      'Part of the name or the description, in any letter case. `%` and `_` are plain letters. What has no three letters or digits in a row is looked for in the 100 000 newest items that match the filters.',
     examples: ['test'],
   }),
-  ...pageParameters,
+  ...ordered,
+  ...filters,
 })
 
 export type ItemCreate = z.output<typeof itemCreate>
 export type ItemUpdate = z.output<typeof itemUpdate>
+export type ItemFilter = z.output<typeof itemFilter>
 export type ItemQuery = z.output<typeof itemQuery>
 export type ItemSearch = z.output<typeof itemSearch>
 
@@ -73,6 +99,17 @@ export const searchItems = {
     'Looks into names and descriptions. `count` is the number of items on this page, `pagination.total` of all that match.',
   querystring: itemSearch,
   response: { 200: success(z.object({ items: z.array(item), count: z.int().meta({ examples: [1] }), pagination })) },
+}
+
+export const exportItems = {
+  operationId: 'exportItems',
+  tags,
+  summary: 'Export items',
+  description:
+    'All items that match, oldest first, one on each line, however many there are. Items that come or go meanwhile may be among them or not. A connection that breaks off means that there was more. For holders of `items:read`.',
+  querystring: itemFilter,
+  response: { 200: item },
+  media: 'application/x-ndjson',
 }
 
 export const createItem = {

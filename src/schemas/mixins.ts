@@ -38,19 +38,54 @@ export const time = z.iso.datetime({ precision: 3 }).meta({ examples: ['2026-11-
 export const timestamps = { created_at: time, updated_at: time }
 
 /** A whole number in a query string, where everything arrives as text. */
-const integerParameter = (min: number, max: number, fallback: number, description: string) =>
+export const integerParameter = (min: number, max: number) =>
   z
     .string('must be given once')
     .regex(/^\d{1,10}$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.int().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
-    .default(fallback)
-    .meta({ type: 'integer', minimum: min, maximum: max, default: fallback, pattern: undefined, description })
+    .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined })
+
+/** A point in time in a query string, with any offset from UTC. */
+export const timeParameter = z.iso
+  .datetime({ offset: true, error: 'must be a time such as 2026-11-22T10:00:00Z' })
+  .transform((value) => new Date(value).toISOString())
+  // Others have no such form, and PostgreSQL knows no year 0.
+  .refine((value) => /^(?!0000)\d{4}-/.test(value), 'must be in the years 1 to 9999')
+  .meta({ type: 'string', format: 'date-time', examples: ['2026-11-22T10:00:00Z'] })
+
+const pageNumber = integerParameter(1, 2_147_483_647)
+const perPage = integerParameter(1, 100)
+  .default(20)
+  .meta({ ...integerParameter(1, 100).meta(), default: 20, description: 'How many entries on a page.' })
 
 /** `page` and `per_page` of a list. */
 export const pageParameters = {
-  page: integerParameter(1, 2_147_483_647, 1, 'Which page, from 1.'),
-  per_page: integerParameter(1, 100, 20, 'How many entries on a page.'),
+  page: pageNumber.default(1),
+  per_page: perPage,
+}
+
+/** Of a list that may be long: pages by their numbers, or one after another. */
+export const cursorParameters = {
+  page: pageNumber
+    .optional()
+    .meta({
+      description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
+    }),
+  per_page: perPage,
+  cursor: z
+    .string('must be given once')
+    .max(1000)
+    .optional()
+    .meta({ description: 'The `next_cursor` of a page, for the next one. Send the same `sort` and filters with it.' }),
+  include_total: z
+    .enum(['true', 'false'], 'must be true or false')
+    .default('true')
+    .transform((value) => value === 'true')
+
+    .meta({
+      description: 'Whether to count all that match. That takes the longer the more there are.',
+    }),
 }
 
 export const publicIdPath = z.object({ public_id: uuid })

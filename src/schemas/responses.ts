@@ -8,12 +8,25 @@ export const message = z.object({ message: z.string().meta({ examples: ['Done'] 
 
 export const pagination = z
   .object({
-    total: z.int().meta({ examples: [42] }),
-    page: z.int().meta({ examples: [1] }),
+    total: z
+      .int()
+      .optional()
+      .meta({ description: 'How many there are; not with `include_total=false`.', examples: [42] }),
+    page: z
+      .int()
+      .optional()
+      .meta({ description: 'Not behind a `cursor`.', examples: [1] }),
     per_page: z.int().meta({ examples: [20] }),
-    total_pages: z.int().meta({ examples: [3] }),
+    total_pages: z
+      .int()
+      .optional()
+      .meta({ examples: [3] }),
     has_next: z.boolean(),
     has_prev: z.boolean(),
+    next_cursor: z
+      .string()
+      .nullable()
+      .meta({ description: 'Send it as `cursor` for the next page; null on the last.' }),
   })
   .meta({ id: 'Pagination' })
 

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { backup as copyDatabase } from '../../src/db/sqlite-backup.ts'
 import { useCommands } from '../support/commands.ts'
+import { insertItems } from '../support/items.ts'
 import { environment } from '../support/settings.ts'
 
 const { api, app, given, project } = useCommands('sqlite')
@@ -27,7 +28,7 @@ async function busyWriter() {
     `const { DatabaseSync } = require('node:sqlite')
      const { parentPort } = require('node:worker_threads')
      const database = new DatabaseSync(${JSON.stringify(file)}, { timeout: 30000 })
-     const add = database.prepare("insert into items (name) values ('written meanwhile')")
+     const add = database.prepare("insert into items (name, name_folded) values ('written meanwhile', 'written meanwhile')")
      const timer = setInterval(() => { add.run(); parentPort.postMessage('wrote') }, 1)
      parentPort.on('message', () => { clearInterval(timer); database.close(); parentPort.close() })`,
     { eval: true },
@@ -44,12 +45,7 @@ test('a backup while others write is whole, and a restore brings it back under a
   const { email, password, access_token: token } = await api.account()
   // Large enough for several steps of copying.
   const rows = Array.from({ length: 300 }, (_, at) => ({ name: `item ${at}`, description: 'x'.repeat(30_000) }))
-  for (let at = 0; at < rows.length; at += 100)
-    await api.database
-      .query()
-      .insertInto('items')
-      .values(rows.slice(at, at + 100))
-      .execute()
+  for (let at = 0; at < rows.length; at += 100) await insertItems(api.database, rows.slice(at, at + 100))
   const backups = folder('backups')
   const file = join(backups, "it's a backup.db")
 
@@ -93,7 +89,7 @@ test('a backup while others write is whole, and a restore brings it back under a
 test('a backup ends although every step of it is followed by a write', async () => {
   const file = given['DATABASE_URL']!.slice('sqlite:///'.length)
   const writer = new DatabaseSync(file, { timeout: 30_000 })
-  const add = writer.prepare("insert into items (name) values ('written meanwhile')")
+  const add = writer.prepare("insert into items (name, name_folded) values ('written meanwhile', 'written meanwhile')")
   const progress = { isDone: false }
   const copied = copyDatabase(file, join(folder('steady'), 'a.db')).finally(() => {
     progress.isDone = true
@@ -113,7 +109,7 @@ test('a restore waits for who is writing', async () => {
   const file = join(folder('waits'), 'backup.db')
   expect((await app(['db', 'backup', file])).code).toBe(0)
   const writer = new DatabaseSync(given['DATABASE_URL']!.slice('sqlite:///'.length), { timeout: 30_000 })
-  writer.exec("begin immediate; insert into items (name) values ('too late')")
+  writer.exec("begin immediate; insert into items (name, name_folded) values ('too late', 'too late')")
   const restored = app(['db', 'restore', file, '--yes'])
   // Long enough for it to have met the lock, on most machines; on others this tests less.
   await sleep(1500)

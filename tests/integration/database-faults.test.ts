@@ -13,6 +13,7 @@ import { openDatabase, type Database } from '../../src/db/database.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
 import { createUserRepository } from '../../src/repositories/user.repository.ts'
 import { behindPgbouncer, freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { countItems } from '../support/items.ts'
 import { settings } from '../support/settings.ts'
 
 const opened: Database[] = []
@@ -70,7 +71,7 @@ describe('on sqlite alone', () => {
     const holder = new DatabaseSync(url.slice('sqlite:///'.length))
     holder.exec('begin immediate')
     const late = outcome(items.add({ name: 'too late' }))
-    expect(await createItemRepository(openQuick(url)).count({})).toBe(0)
+    expect(await countItems(openQuick(url))).toBe(0)
     expect(await late).toBeInstanceOf(UnavailableError)
 
     const patient = items.add({ name: 'in time' })
@@ -120,12 +121,12 @@ describe('on postgresql alone', () => {
       await sleep(1500)
     })
     await Promise.all(
-      [sleepInDatabase(database, 5), createItemRepository(database).count({}), idle].map((work) =>
+      [sleepInDatabase(database, 5), countItems(database), idle].map((work) =>
         expect(work).rejects.toThrow(UnavailableError),
       ),
     )
     await administration.query('rollback')
-    expect(await createItemRepository(database).count({})).toBe(0)
+    expect(await countItems(database)).toBe(0)
   })
 
   test('when every connection stays in use, who waits for one is told in time', async () => {
@@ -155,7 +156,7 @@ describe('on postgresql alone', () => {
       expect(await statement).toBeInstanceOf(UnavailableError)
       expect(await transaction).toBeInstanceOf(UnavailableError)
       await vi.waitFor(() => database.ping())
-      expect(await createItemRepository(database).count({ contains: 'lost' })).toBe(0)
+      expect(await countItems(database)).toBe(0)
     },
   )
 
@@ -164,8 +165,7 @@ describe('on postgresql alone', () => {
     await Promise.all([sleepInDatabase(database, 0.05), sleepInDatabase(database, 0.05)])
     await kill(2, 'idle')
     await vi.waitFor(() => database.ping())
-    const items = createItemRepository(database)
-    expect(await Promise.all([items.count({}), items.count({}), items.count({})])).toEqual([0, 0, 0])
+    expect(await Promise.all([countItems(database), countItems(database), countItems(database)])).toEqual([0, 0, 0])
   })
 
   test.skipIf(process.platform === 'win32')(

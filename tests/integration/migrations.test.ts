@@ -38,8 +38,9 @@ const catalogs = {
 const schemaOf = async (database: Database) =>
   Promise.all(catalogs[database.engine.kind].map(async (query) => (await query.execute(database.query())).rows))
 
-const tablesOf = async (database: Database) =>
-  (await database.query().introspection.getTables()).map(({ name }) => name).toSorted()
+/** Virtual tables, and what belongs to them, count as indexes. */
+const tablesOf = async ({ engine, query }: Database) =>
+  (await engine.tables.execute(query())).rows.map(({ name }) => name).toSorted()
 
 const columnsOf = async (database: Database, table: string) =>
   (await database.query().introspection.getTables()).find(({ name }) => name === table)!.columns.map(({ name }) => name)

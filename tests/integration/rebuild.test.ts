@@ -3,6 +3,7 @@ import { CompiledQuery } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { freshDatabase, onEachDatabase, type DatabaseKind } from '../support/databases.ts'
+import { insertItems } from '../support/items.ts'
 import { useProject } from '../support/process.ts'
 import { settings } from '../support/settings.ts'
 
@@ -28,11 +29,7 @@ function useFilledDatabase(kind: DatabaseKind) {
         .executeTakeFirstOrThrow()
       const session = { user_id: id, expires_at: laterOn, idle_expires_at: laterOn }
       await database.query().insertInto('sessions').values(session).execute()
-      await database
-        .query()
-        .insertInto('items')
-        .values([{ name: 'hers', owner_id: id }, { name: "nobody's" }])
-        .execute()
+      await insertItems(database, [{ name: 'hers', owner_id: id }, { name: "nobody's" }])
     }
     filled.database = database
     filled.rows = () => rowsOf(openDatabase(config))

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { useApi } from '../support/api.ts'
 import { onEachDatabase } from '../support/databases.ts'
+import { insertItems } from '../support/items.ts'
 
 const path = '/api/v1/items'
 const names = (items: { name: string }[]) => items.map(({ name }) => name)
@@ -8,12 +9,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 
 onEachDatabase((kind) => {
   const api = useApi(kind)
-  const insert = (...rows: { name: string; description?: string | null; created_at?: string; deleted_at?: string }[]) =>
-    api.database
-      .query()
-      .insertInto('items')
-      .values(rows.map((row) => ({ description: null, ...row })))
-      .execute()
+  const insert = (...rows: Parameters<typeof insertItems>[1]) => insertItems(api.database, rows)
   const list = async (query: string) => (await api.get(`${path}?${query}`)).body.data
   const search = async (q: string, more = '') =>
     (await api.get(`${path}/search?q=${encodeURIComponent(q)}${more}`)).body.data
@@ -37,15 +33,17 @@ onEachDatabase((kind) => {
       const pages = await Promise.all([1, 2, 3].map((page) => list(`page=${page}&per_page=10`)))
       const shown = pages.flatMap(({ items }) => names(items))
       expect(shown).toEqual(upTo(25).toReversed().map(String))
+      const all = { total: 25, per_page: 10, total_pages: 3 }
       expect(pages.map(({ pagination }) => pagination)).toEqual([
-        { total: 25, page: 1, per_page: 10, total_pages: 3, has_next: true, has_prev: false },
-        { total: 25, page: 2, per_page: 10, total_pages: 3, has_next: true, has_prev: true },
-        { total: 25, page: 3, per_page: 10, total_pages: 3, has_next: false, has_prev: true },
+        { ...all, page: 1, has_next: true, has_prev: false, next_cursor: expect.any(String) },
+        { ...all, page: 2, has_next: true, has_prev: true, next_cursor: expect.any(String) },
+        { ...all, page: 3, has_next: false, has_prev: true, next_cursor: null },
       ])
     })
 
     test('has twenty items on a page unless asked, and is empty without items', async () => {
-      const none = { total: 0, page: 1, per_page: 20, total_pages: 0, has_next: false, has_prev: false }
+      const end = { has_next: false, has_prev: false, next_cursor: null }
+      const none = { total: 0, page: 1, per_page: 20, total_pages: 0, ...end }
       expect(await list('')).toEqual({ items: [], pagination: none })
       await insert(...upTo(21).map((n) => ({ name: `${n}` })))
       expect((await list('')).items).toHaveLength(20)
@@ -81,7 +79,19 @@ onEachDatabase((kind) => {
       ['status', 'status=lost'] as const,
       ['status', 'status='] as const,
       ['status', 'status=draft&status=active'] as const,
-      ['sort', 'sort=name'] as const,
+      ['sort', 'sort=owner'] as const,
+      ['sort', 'sort='] as const,
+      ['sort', 'sort=-created_at&sort=name'] as const,
+      ...['0', '6', '1.5', 'x', ''].map((value) => ['priority', `priority=${value}`] as const),
+      ['owner', 'owner=me'] as const,
+      ...['', 'now', '2026', '2026-13-01T00:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59-01:00', '%00'].map(
+        (value) => ['created_after', `created_after=${value}`] as const,
+      ),
+      ['created_before', 'created_before=yesterday'] as const,
+      ...['', 'yes', '1', 'TRUE'].map((value) => ['include_total', `include_total=${value}`] as const),
+      ...['', 'x', '%00', `gAAAAA${'A'.repeat(200)}`, 'x'.repeat(2000)].map(
+        (value) => ['cursor', `cursor=${value}`] as const,
+      ),
       ['q', 'q=x'] as const,
     ])('refuses, naming %s: %s', async ([field, query]) => {
       const { status, body } = await api.get(`${path}?${query}`)
@@ -129,7 +139,8 @@ onEachDatabase((kind) => {
       const { items, count, pagination } = await search('thing', '&page=3&per_page=10')
       expect(names(items)).toEqual(['thing 5', 'thing 4', 'thing 3', 'thing 2', 'thing 1'])
       expect(count).toBe(5)
-      expect(pagination).toEqual({ total: 25, page: 3, per_page: 10, total_pages: 3, has_next: false, has_prev: true })
+      const end = { has_next: false, has_prev: true, next_cursor: null }
+      expect(pagination).toEqual({ total: 25, page: 3, per_page: 10, total_pages: 3, ...end })
     })
 
     test('takes one to a hundred characters', async () => {
@@ -148,7 +159,8 @@ onEachDatabase((kind) => {
       ['q', 'q=a&q=b'],
       ['q[]', 'q=a&q[]=b'],
       ['per_page', 'q=a&per_page=101'],
-      ['status', 'q=a&status=draft'],
+      ['status', 'q=a&status=lost'],
+      ['cursor', 'q=a&cursor=x'],
     ])('refuses, naming %s: %s', async ([field, query]) => {
       const { status, body } = await api.get(`${path}/search?${query}`)
       expect(status).toBe(400)

@@ -37,6 +37,7 @@ describe('without anything but the secrets', () => {
       TRUST_PROXY: [],
       DATABASE_URL: 'sqlite:///app.db',
       DATABASE_POOL_SIZE: 10,
+      DATABASE_PREPARED_STATEMENTS: true,
       DATABASE_TIMEOUT_SECONDS: 10,
       JWT_ALGORITHM: 'HS256',
       JWT_ACCESS_TOKEN_EXPIRE_MINUTES: 15,

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123053104_create_users_sessions_items_throttles_and_audit_events extends Migration {
+export class Migration20261123112243_create_users_sessions_items_throttles_and_audit_events extends Migration {
 
-  override name = 'Migration20261123053104_create_users_sessions_items_throttles_and_audit_events';
+  override name = 'Migration20261123112243_create_users_sessions_items_throttles_and_audit_events';
 
   override up(): void | Promise<void> {
     this.addSql(`create table \`audit_events\` (\`id\` integer not null primary key autoincrement, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`event\` text not null, \`user_public_id\` text null, \`session_public_id\` text null, \`reason\` text null, \`sessions\` integer null, \`ip\` text null, \`user_agent\` text null, \`request_id\` text null, \`kept_until\` datetime not null);`);
@@ -23,12 +23,22 @@ export class Migration20261123053104_create_users_sessions_items_throttles_and_a
     this.addSql(`create table \`sessions\` (\`id\` integer not null primary key autoincrement, \`public_id\` text not null default (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))), \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`user_id\` bigint not null, \`gen\` integer not null default 0, \`confirmed_gen\` integer not null default 0, \`rotation_id\` text null, \`rotated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`expires_at\` datetime not null, \`idle_expires_at\` datetime not null, \`revoked_at\` datetime null, \`revoke_reason\` text check (\`revoke_reason\` in ('logout', 'logout_all', 'password_change', 'deactivated', 'refresh_reuse', 'revoked')) null, \`ip\` text null, \`user_agent\` text null, constraint \`sessions_user_id_foreign\` foreign key (\`user_id\`) references \`users\` (\`id\`) on delete cascade, constraint \`sessions_gen_range\` check (gen >= 0 and confirmed_gen >= 0 and confirmed_gen <= gen), constraint \`sessions_revoked_with_reason\` check ((revoked_at is null) = (revoke_reason is null)));`);
     this.addSql(`create unique index \`sessions_public_id_unique\` on \`sessions\` (\`public_id\`);`);
     this.addSql(`create index \`sessions_user_id_index\` on \`sessions\` (\`user_id\`);`);
+    this.addSql(`create index \`sessions_revoked_at\` on \`sessions\` (\`revoked_at\`) where revoked_at is not null;`);
+    this.addSql(`create index \`sessions_expires_at\` on \`sessions\` (\`expires_at\`);`);
+    this.addSql(`create index \`sessions_idle_expires_at\` on \`sessions\` (\`idle_expires_at\`);`);
 
-    this.addSql(`create table \`items\` (\`id\` integer not null primary key autoincrement, \`public_id\` text not null default (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))), \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`deleted_at\` datetime null, \`is_deleted\` boolean generated always as (deleted_at is not null) stored, \`name\` text not null, \`description\` text null, \`status\` text check (\`status\` in ('draft', 'active', 'archived')) not null default 'draft', \`priority\` integer not null default 1, \`owner_id\` bigint null, constraint \`items_owner_id_foreign\` foreign key (\`owner_id\`) references \`users\` (\`id\`) on delete set null, constraint \`items_priority_range\` check (priority >= 1 and priority <= 5));`);
+    this.addSql(`create table \`items\` (\`id\` integer not null primary key autoincrement, \`public_id\` text not null default (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))), \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`deleted_at\` datetime null, \`is_deleted\` boolean generated always as (deleted_at is not null) stored, \`name\` text not null, \`description\` text null, \`name_folded\` text not null, \`description_folded\` text null, \`status\` text check (\`status\` in ('draft', 'active', 'archived')) not null default 'draft', \`priority\` integer not null default 1, \`owner_id\` bigint null, constraint \`items_owner_id_foreign\` foreign key (\`owner_id\`) references \`users\` (\`id\`) on delete set null, constraint \`items_priority_range\` check (priority >= 1 and priority <= 5));`);
     this.addSql(`create unique index \`items_public_id_unique\` on \`items\` (\`public_id\`);`);
-    this.addSql(`create index \`items_owner_id_index\` on \`items\` (\`owner_id\`);`);
     this.addSql(`create index \`items_newest\` on \`items\` (\`created_at\`, \`id\`) where deleted_at is null;`);
-    this.addSql(`create index \`items_newest_by_status\` on \`items\` (\`status\`, \`created_at\`, \`id\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_status\` on \`items\` (\`status\`, \`created_at\`, \`id\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_priority\` on \`items\` (\`priority\`, \`created_at\`, \`id\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_name\` on \`items\` (\`name_folded\`, \`id\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_owner\` on \`items\` (\`owner_id\`, \`created_at\`, \`id\`);`);
+    this.addSql(`create virtual table items_search using fts5(name_folded, description_folded, content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1');`);
+    this.addSql(`create trigger items_search_add after insert on items begin insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null) and id = new.id; end;`);
+    this.addSql(`create trigger items_search_change after update of deleted_at, name_folded, description_folded on items begin delete from items_search where rowid = old.id; insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null) and id = new.id; end;`);
+    this.addSql(`create trigger items_search_remove after delete on items begin delete from items_search where rowid = old.id; end;`);
+    this.addSql(`insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null);`);
   }
 
   override down(): void | Promise<void> {
@@ -40,6 +50,7 @@ export class Migration20261123053104_create_users_sessions_items_throttles_and_a
     this.addSql(`drop table if exists \`users\`;`);
     this.addSql(`drop table if exists \`sessions\`;`);
     this.addSql(`drop table if exists \`items\`;`);
+    this.addSql(`drop table if exists items_search;`);
   }
 
 }
