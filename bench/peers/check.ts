@@ -47,18 +47,40 @@ function questions(publicIds: string[], token: string): Question[] {
   ]
 }
 
-/** What an answer must have in common: of a refusal its kind, of a new item all but its id and times. */
+interface Item {
+  [field: string]: unknown
+  public_id: string
+  name: string
+}
+
+interface Reply {
+  success: boolean
+  data?: Partial<Item> & { pagination?: { next_cursor?: string | null }; items?: Item[] }
+}
+
 async function ask(address: string, { path, token, body }: Question) {
   const method = body === undefined ? 'GET' : 'POST'
   const answer = await send(`${address}${path}`, { method, body, ...(token !== undefined && { token }) })
-  const { success, data } = JSON.parse(answer.body) as { success: boolean; data?: Record<string, unknown> }
-  const type = answer.headers
-    .find(([name]) => name === 'content-type')?.[1]
-    .replaceAll(' ', '')
-    .toLowerCase()
-  if (answer.status === 201)
-    for (const name of ['public_id', 'created_at', 'updated_at']) data![name] = typeof data![name]
-  return { status: answer.status, type: type?.split(';')[0], success, data }
+  const { success, data } = JSON.parse(answer.body) as Reply
+  const type = answer.headers.find(([name]) => name === 'content-type')?.[1].split(';')[0]
+  // Cursors are the template's alone.
+  delete data?.pagination?.next_cursor
+  return { status: answer.status, type, success, data }
+}
+type Answer = Awaited<ReturnType<typeof ask>>
+
+/** Of two new items the ids and times differ. */
+const comparable = ({ data, ...answer }: Answer) =>
+  answer.status === 201
+    ? { ...answer, data: { ...data, public_id: typeof data?.public_id, created_at: 'then', updated_at: 'then' } }
+    : { ...answer, data }
+
+/** The template finds a peer's new item, and reads it as the peer told it. */
+async function checkStored(template: Server, { name, public_id, ...rest }: Partial<Item>) {
+  const path = `${items}/search?per_page=100&q=${encodeURIComponent(name!.toUpperCase())}`
+  const { data } = await ask(template.address, { path })
+  const found = data?.items?.find((item) => item.public_id === public_id)
+  deepStrictEqual(found, { name, public_id, ...rest })
 }
 
 async function start({ command: [program, ...parameters], cwd }: Peer, databaseUrl: string) {
@@ -83,16 +105,18 @@ async function start({ command: [program, ...parameters], cwd }: Peer, databaseU
 installPeers()
 await onWorkbench(async ({ startServer }) => {
   for (const kind of databaseKinds) {
-    const template = await startServer(kind, { JWT_SECRET_KEY: secret })
+    const template = await startServer(kind, { JWT_SECRET_KEY: secret, RATE_LIMIT_ENABLED: 'false' })
     const token = await register(template, newEmail(), 'correct horse battery')
     const asked = questions(await fill(template), token)
     for (const peer of peers.filter(({ databases }) => databases.includes(kind))) {
       const server = await start(peer, template.databaseUrl)
       try {
         for (const question of asked) {
-          const ours = await ask(template.address, question)
-          const theirs = await ask(server.address, question)
+          const ours = comparable(await ask(template.address, question))
+          const answer = await ask(server.address, question)
+          const theirs = comparable(answer)
           deepStrictEqual({ of: peer.name, kind, question, ...theirs }, { of: peer.name, kind, question, ...ours })
+          if (answer.status === 201) await checkStored(template, answer.data!)
         }
       } finally {
         await server.stop()

@@ -28,7 +28,10 @@ export const accessTokens = {
 export const itemStatuses = ['draft', 'active', 'archived'] as const
 
 /** What an item keeps for searches. */
-export const folded = (_item: { name: string; description: string | null }) => ({})
+export const folded = ({ name, description }: { name: string; description: string | null }) => ({
+  name_folded: name.toLowerCase(),
+  description_folded: description === null ? null : description.toLowerCase(),
+})
 
 export interface Page {
   page: number

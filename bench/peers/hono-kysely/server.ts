@@ -38,6 +38,8 @@ interface Tables {
     deleted_at: Date | string | null
     name: string
     description: string | null
+    name_folded: string
+    description_folded: string | null
     status: string
     priority: number
     owner_id: Key | null

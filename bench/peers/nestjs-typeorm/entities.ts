@@ -73,6 +73,12 @@ export class Item {
   description: string | null
 
   @Column({ type: 'text' })
+  name_folded: string
+
+  @Column({ type: 'text', nullable: true })
+  description_folded: string | null
+
+  @Column({ type: 'text' })
   status: string
 
   @Column()
