@@ -1,7 +1,7 @@
 // The clients of login-flood.ts, in a process of their own: their work must not delay the probes that are measured.
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { newEmail, send } from './support.ts'
+import { newEmail, send } from './support/requests.ts'
 
 export interface FloodOrder {
   address: string

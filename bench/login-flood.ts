@@ -9,10 +9,10 @@
 // line with those of the flood. Sign-ins in a second are told against what Argon2 alone does on the machine, with
 // the same parameters, as many at once. Clients, server and database share its cores, and with whatever else
 // runs: of the two figures for Argon2 alone, before and after, the difference is the noise.
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -22,17 +22,10 @@ import { hash, verify } from '@node-rs/argon2'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import { settings } from '../tests/support/settings.ts'
 import type { FloodOrder, Tally } from './flood-clients.ts'
-import {
-  databaseKinds,
-  newEmail,
-  onWorkbench,
-  quantile,
-  register,
-  send,
-  table,
-  type Server,
-  type Workbench,
-} from './support.ts'
+import { quantile, table } from './support/figures.ts'
+import { residentMemory } from './support/processes.ts'
+import { newEmail, register, send } from './support/requests.ts'
+import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
 
 /** Milliseconds from one probe, and one look at the memory, to the next. */
 const interval = 50
@@ -119,19 +112,6 @@ async function openConnections(address: string): Promise<Agent> {
   const agent = new Agent({ keepAlive: true })
   await Promise.all(Array.from({ length: 1000 / interval }, () => probe(address, agent)))
   return agent
-}
-
-/** Of a process, in MiB; NaN where neither Linux nor `ps` tells it. */
-function residentMemory(pid: number): number {
-  try {
-    const kibibytes =
-      process.platform === 'linux'
-        ? /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-        : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
-    return Number(kibibytes) / 1024
-  } catch {
-    return Number.NaN
-  }
 }
 
 /** Verifications in a second that the machine does when it does nothing else, as many at once as the server does. */

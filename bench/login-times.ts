@@ -14,18 +14,9 @@ import { parseArgs } from 'node:util'
 import { openDatabase } from '../src/db/database.ts'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import { settings } from '../tests/support/settings.ts'
-import {
-  databaseKinds,
-  newEmail,
-  onWorkbench,
-  quantile,
-  register,
-  send,
-  table,
-  type Answer,
-  type Server,
-  type Workbench,
-} from './support.ts'
+import { quantile, table } from './support/figures.ts'
+import { newEmail, register, send, type Answer } from './support/requests.ts'
+import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
 
 /** Accounts of each sort. */
 const accounts = 10

@@ -8,6 +8,7 @@ import type { Config } from './core/config.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
 import { collectRoutes } from './core/http/openapi.ts'
+import { shedOverload } from './core/http/overload.ts'
 import { limitRates } from './core/http/rate-limits.ts'
 import {
   handleClientError,
@@ -43,9 +44,10 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.setErrorHandler(handleError)
 
   // What happens to every request, in this order.
+  shedOverload(app.server, config, services.health.databaseDelay, log)
   identifyRequests(app)
   refuseDoubtfulFraming(app)
-  await app.register(cors, corsOptions(config))
+  if (config.CORS_ORIGINS.length > 0) await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
@@ -55,7 +57,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   // Which routes there are, and who may ask them.
   app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
   requireGuards(app)
-  limitRates(app, config)
+  await limitRates(app, config)
   collectRoutes(app)
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)

@@ -1,7 +1,16 @@
-import { authenticated, optional } from '../core/http/guards.ts'
+import { authenticated, can, optional } from '../core/http/guards.ts'
+import { sendLines } from '../core/http/lines.ts'
 import { created, success } from '../core/http/responses.ts'
 import type { App } from '../core/http/validation.ts'
-import { createItem, deleteItem, getItem, listItems, searchItems, updateItem } from '../schemas/item.schema.ts'
+import {
+  createItem,
+  deleteItem,
+  exportItems,
+  getItem,
+  listItems,
+  searchItems,
+  updateItem,
+} from '../schemas/item.schema.ts'
 import type { Services } from '../wiring.ts'
 
 export function itemController(app: App, { items }: Services) {
@@ -11,6 +20,12 @@ export function itemController(app: App, { items }: Services) {
 
   app.get(`${path}/search`, { schema: searchItems, onRequest: optional }, async ({ query }) =>
     success(await items.search(query)),
+  )
+
+  app.get(
+    `${path}/export`,
+    { schema: exportItems, onRequest: can('items:read'), config: { rateLimit: 60 }, exposeHeadRoute: false },
+    async ({ query }, reply) => sendLines(reply, items.export(query)),
   )
 
   app.post(path, { schema: createItem, onRequest: authenticated }, async ({ actor, body }, reply) => {

@@ -37,13 +37,14 @@ export type Audit = (event: SecurityEvent, client: Client, details?: SecurityDet
 
 /** Records each request that was refused because of who asked. */
 export function auditRefusals(app: FastifyInstance, audit: Audit): void {
-  app.addHook('onSend', async (request, reply) => {
-    if (reply.statusCode !== 403) return
-    const recorded = audit('authorization.refused', clientOf(request), {
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    if (reply.statusCode !== 403) return done()
+    audit('authorization.refused', clientOf(request), {
       user: request.caller?.public_id,
       session: request.caller?.session_id,
     })
-    // A refusal that cannot be recorded is still a refusal.
-    await recorded.catch((error: unknown) => request.log.error({ err: error }, 'audit failed'))
+      // A refusal that cannot be recorded is still a refusal.
+      .catch((error: unknown) => request.log.error({ err: error }, 'audit failed'))
+      .finally(done)
   })
 }

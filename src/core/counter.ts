@@ -10,6 +10,9 @@ export interface Count {
   left: number
 }
 
+/** Counts a request to a route, for several processes. Gives undefined while it cannot. */
+export type SharedCounter = (route: string, client: string) => Promise<Count | undefined>
+
 /** Counts the requests of each client, in this process's memory. The one unheard of for longest makes room. */
 export function createCounter(): (client: string) => Count {
   const clients = new Map<string, { requests: number; until: number }>()

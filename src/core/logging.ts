@@ -7,8 +7,8 @@ import { pathOf } from './http/responses.ts'
 /** Characters of a path that are logged: enough for every route, too few for filling a disk. */
 const loggedPath = 500
 
-/** Fields whose values are never written. */
-const credentials = [
+/** Fields whose values are never written, at any depth. */
+const credentials = new Set([
   'password',
   'old_password',
   'new_password',
@@ -17,10 +17,10 @@ const credentials = [
   'refresh_token',
   'authorization',
   'cookie',
-]
+])
 
-/** Their texts in a line of JSON, at any depth. */
-const credentialFields = new RegExp(String.raw`("(?:${credentials.join('|')})":)"(?:[^"\\]|\\.)*"`, 'gi')
+/** Such a field in a line of JSON. */
+const credentialField = new RegExp(`"(?:${[...credentials].join('|')})":`, 'i')
 
 /** Credentials by their form, for those inside a message or a stack: JWTs, refresh tokens, hashes, passwords in URLs. */
 const credentialForms =
@@ -45,12 +45,10 @@ export async function createLogger(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: withoutDetails },
-      // Whole objects and lists under such a name, at the depths where they occur.
-      redact: credentials.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
       hooks: {
+        // Pino's own `redact` looks up every path for every line, and for every request's own logger.
         streamWrite: (line) =>
-          line
-            .replaceAll(credentialFields, '$1"[Redacted]"')
+          (credentialField.test(line) ? withoutCredentials(line) : line)
             .replaceAll(credentialForms, '[Redacted]')
             .replaceAll(controls, (letter) => `\\u${letter.codePointAt(0)!.toString(16).padStart(4, '0')}`),
       },
@@ -58,6 +56,10 @@ export async function createLogger(
     destination ?? (await standardOutput(config)),
   )
 }
+
+/** A line with whatever stands under such names replaced: texts, objects and lists. */
+const withoutCredentials = (line: string) =>
+  `${JSON.stringify(JSON.parse(line), (name, value: unknown) => (credentials.has(name.toLowerCase()) ? '[Redacted]' : value))}\n`
 
 /** What went wrong and where. A driver's error also quotes the row at fault (PostgreSQL's "detail"), which is nobody's business. */
 function withoutDetails(error: Error) {
@@ -73,7 +75,10 @@ async function standardOutput({ NODE_ENV }: Pick<Config, 'NODE_ENV'>): Promise<D
 
 /** Writes one line for each request, when its answer has gone. */
 export function logRequests(app: FastifyInstance): void {
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(request, reply)
+    done()
+  })
 }
 
 /** The path has no query, which may hold what should not be kept. */

@@ -20,7 +20,7 @@ export function paginate({ page, per_page }: { page: number; per_page: number },
   return { total, page, per_page, total_pages, has_next: page < total_pages, has_prev: page > 1 }
 }
 
-const sealed = z.tuple([z.string(), z.record(z.string(), z.union([z.string(), z.number()]))])
+const sealed = z.tuple([z.string(), z.record(z.string(), z.unknown())])
 
 /**
  * Pages of lists that may be long. Behind each page stands a cursor: the place in the order where the page ended,
@@ -44,13 +44,14 @@ export function createPages({ encrypt, decrypt }: Encryption) {
 
   return {
     /** Which rows to read: one more than are shown tells whether there is a next page. @throws ValidationError */
-    rangeOf<Sort extends string, Place>({ page, per_page, cursor, sort }: PageRequest<Sort>) {
+    rangeOf<Sort extends string>({ page, per_page, cursor, sort }: PageRequest<Sort>) {
       if (page !== undefined && cursor !== undefined) throw fault('cannot be given together with page')
       return {
         sort,
         limit: per_page + 1,
         offset: page === undefined || page === 1 ? undefined : offsetOf({ page, per_page }),
-        after: cursor === undefined ? undefined : (open(cursor, sort) as Place),
+        /** What `placeOf` gave. */
+        after: cursor === undefined ? undefined : open(cursor, sort),
       }
     },
 

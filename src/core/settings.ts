@@ -90,6 +90,11 @@ export const settings = {
     .describe(
       'Connections to PostgreSQL that one process holds at most; all together `WEB_CONCURRENCY` times as many.',
     ),
+  DATABASE_QUEUE_SIZE: integer(1, 1_000_000)
+    .default(1000)
+    .describe(
+      'Statements and transactions of one process that may wait for a connection; the next ends in 503 at once.',
+    ),
   DATABASE_TIMEOUT_SECONDS: integer(1, 600)
     .default(10)
     .describe('How long a statement, a lock or a free connection may take before the request ends in 503.'),
@@ -163,6 +168,11 @@ export const settings = {
   AUDIT_RETENTION_DAYS: integer(1, 3650)
     .default(365)
     .describe('How long security events are kept in the table `audit_events`.'),
+  OVERLOAD_DELAY_MS: integer(0, 60_000)
+    .default(100)
+    .describe(
+      'Milliseconds that a request may wait before it is worked on. When waits have been longer for ten times as long, those who wait longer end in 503 until it is over; 0 turns this off. Probes are always answered.',
+    ),
 
   CORS_ORIGINS: list
     .pipe(z.array(origin))

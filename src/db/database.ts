@@ -5,7 +5,7 @@ import type { Config } from '../core/config.ts'
 import { createEncryption } from '../core/security/encryption.ts'
 import type { Tables } from '../models/index.ts'
 import { translateEncryptedColumns } from './encrypted-columns.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, EngineConfig } from './engine.ts'
 import { isRetryable } from './errors.ts'
 import { postgresqlEngine } from './postgresql.ts'
 import { sqliteEngine } from './sqlite.ts'
@@ -40,10 +40,6 @@ export interface Database {
   close(): Promise<void>
 }
 
-type EngineConfig = Pick<
-  Config,
-  'DATABASE_URL' | 'DATABASE_POOL_SIZE' | 'DATABASE_TIMEOUT_SECONDS' | 'DATABASE_PREPARED_STATEMENTS'
->
 type DatabaseConfig = EngineConfig & Pick<Config, 'ENCRYPTION_KEY'>
 
 interface OpenTransaction {
@@ -54,15 +50,21 @@ interface OpenTransaction {
 /** Chooses the database by the URL. Nothing is connected before the first statement. */
 export function openDatabase(config: DatabaseConfig): Database {
   const engine = openEngine(config)
-  const plugins = [translateEncryptedColumns(createEncryption(config.ENCRYPTION_KEY))]
-  const pool = new Kysely<Tables>({ dialect: engine.dialect, plugins })
+  const { plugin, decryptRows } = translateEncryptedColumns(createEncryption(config.ENCRYPTION_KEY))
+  const pool = new Kysely<Tables>({ dialect: engine.dialect, plugins: [plugin] })
   const open = new AsyncLocalStorage<OpenTransaction>()
   const query = () => open.getStore()?.transaction ?? pool
 
   return {
     engine,
     query,
-    prepare: createPrepare((compiled) => query().executeQuery(compiled)),
+    prepare: createPrepare(async (compiled) => {
+      const transaction = open.getStore()?.transaction
+      if (transaction) return transaction.executeQuery(compiled)
+      const result = await engine.run(compiled)
+      decryptRows(result.rows as Record<string, unknown>[], compiled.queryId)
+      return result
+    }),
     async transaction(work) {
       if (open.getStore()) return work()
       for (let attempt = 1; ; attempt++) {
@@ -90,12 +92,13 @@ export function openDatabase(config: DatabaseConfig): Database {
     async ping() {
       await sql`select 1`.execute(pool)
     },
-    close: () => pool.destroy(),
+    async close() {
+      await pool.destroy()
+      await engine.close()
+    },
   }
 }
 
 /** The database of a URL, below everything that is the same on both. */
-export const openEngine = (config: EngineConfig): Engine =>
-  config.DATABASE_URL.startsWith('sqlite:')
-    ? sqliteEngine(config.DATABASE_URL, config.DATABASE_TIMEOUT_SECONDS)
-    : postgresqlEngine(config)
+const openEngine = (config: EngineConfig): Engine =>
+  config.DATABASE_URL.startsWith('sqlite:') ? sqliteEngine(config) : postgresqlEngine(config)

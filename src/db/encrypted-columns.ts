@@ -32,21 +32,28 @@ const columnsOf = (table: string): readonly string[] =>
  * the same text is another token each time. It is read by its name in the query's own `select` or `returning`; what
  * an inner query hands out stays a token.
  */
-export function translateEncryptedColumns({ encrypt, decrypt }: Encryption): KyselyPlugin {
+export function translateEncryptedColumns({ encrypt, decrypt }: Encryption) {
   /** What there is to decrypt in the rows of a query, by its name there. */
   const readable = new WeakMap<QueryId, string[]>()
-  return {
+
+  /** Decrypts the rows of a query in place. */
+  function decryptRows(rows: Record<string, unknown>[], queryId: QueryId): void {
+    for (const name of readable.get(queryId) ?? [])
+      for (const row of rows) if (typeof row[name] === 'string') row[name] = decrypt(row[name])
+  }
+
+  const plugin: KyselyPlugin = {
     transformQuery({ node, queryId }) {
       const names = encryptedResults(node)
       if (names.length > 0) readable.set(queryId, names)
       return withEncryptedValues(node, encrypt)
     },
     async transformResult({ result, queryId }) {
-      for (const name of readable.get(queryId) ?? [])
-        for (const row of result.rows) if (typeof row[name] === 'string') row[name] = decrypt(row[name])
+      decryptRows(result.rows, queryId)
       return result
     },
   }
+  return { plugin, decryptRows }
 }
 
 /** The query with the values for encrypted columns encrypted. */

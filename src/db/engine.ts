@@ -1,7 +1,17 @@
-import type { Dialect, Expression, RawBuilder, SqlBool } from 'kysely'
+import type { CompiledQuery, Dialect, Expression, QueryResult, RawBuilder, SqlBool } from 'kysely'
+import type { Config } from '../core/config.ts'
+
+export type EngineConfig = Pick<
+  Config,
+  | 'DATABASE_URL'
+  | 'DATABASE_POOL_SIZE'
+  | 'DATABASE_QUEUE_SIZE'
+  | 'DATABASE_TIMEOUT_SECONDS'
+  | 'DATABASE_PREPARED_STATEMENTS'
+>
 
 /** A trigram index, as a model declares it: by its name, over text columns, of rows with a key. */
-export interface TrigramIndex {
+interface TrigramIndex {
   index: string
   key: string
   columns: readonly string[]
@@ -11,6 +21,11 @@ export interface TrigramIndex {
 export interface Engine {
   readonly kind: 'sqlite' | 'postgresql'
   readonly dialect: Dialect
+  /** Runs a statement outside of transactions, without the dozen promises of Kysely's way to a connection. */
+  run<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>
+  close(): Promise<void>
+  /** Milliseconds that whoever is next for a connection has waited; 0 when nobody waits. */
+  delay(): number
   /** Whether there is a database to open; opening a SQLite file that is not there would make it. */
   exists(): boolean
   /** The database's own time, moved by `seconds`; one clock for all servers that share it. */

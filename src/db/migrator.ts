@@ -44,6 +44,10 @@ function adaptToSqlite(metadata: EntityMetadata): void {
   }
 }
 
+/** To compare files only, no database is asked. */
+const unconnected = () =>
+  sqliteEngine({ DATABASE_URL: 'sqlite:///:memory:', DATABASE_QUEUE_SIZE: 1, DATABASE_TIMEOUT_SECONDS: 1 }).dialect
+
 /** MikroORM over our own connection, or over none where only files are compared. */
 async function openOrm(kind: Engine['kind'], connection?: Kysely<Tables>) {
   // The ORM makes the database if the name is not the connection's own.
@@ -53,7 +57,7 @@ async function openOrm(kind: Engine['kind'], connection?: Kysely<Tables>) {
     driver: kind === 'sqlite' ? SqliteDriver : PostgreSqlDriver,
     dbName,
     ensureDatabase: false,
-    driverOptions: connection ?? sqliteEngine('sqlite:///:memory:', 1).dialect,
+    driverOptions: connection ?? unconnected(),
     namingStrategy: EntityCaseNamingStrategy,
     extensions: [Migrator],
     discovery: { onMetadata: (metadata) => (kind === 'sqlite' ? adaptToSqlite(metadata) : undefined) },

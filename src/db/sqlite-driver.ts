@@ -1,24 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely'
-import type { DatabaseConnection, QueryResult, SqliteDialectConfig as Config } from 'kysely'
+import type { DatabaseConnection, QueryResult, SqliteDatabase } from 'kysely'
 import { explain, isBusy } from './errors.ts'
+import type { Line } from './line.ts'
 
 /** Kysely's SQLite, with a driver that waits for other processes beside the event loop. */
 export class Dialect extends SqliteDialect {
-  readonly #config: Config
-  readonly #limit: number
-  constructor(config: Config, timeoutSeconds: number) {
-    super(config)
-    this.#config = config
-    this.#limit = timeoutSeconds * 1000
+  readonly #driver: Driver
+  constructor(driver: Driver) {
+    super({ database: driver.open })
+    this.#driver = driver
   }
   override createDriver() {
-    return new Driver(this.#config, this.#limit)
+    return this.#driver
   }
   override createAdapter() {
     return new Adapter()
   }
 }
+
+/** Statements after which a line of them lets the event loop go on. */
+const handedOnAtOnce = 100
 
 /** The driver takes turns itself: Kysely's own way would hold the turn while waiting for another process. */
 class Adapter extends SqliteAdapter {
@@ -31,14 +33,46 @@ class Adapter extends SqliteAdapter {
  * One connection, used in turns. Who finds the file locked by another process gives the turn back and
  * tries again, so that readers pass (they need no lock) and the event loop runs, until the limit.
  */
-class Driver extends SqliteDriver {
+export class Driver extends SqliteDriver {
+  /** Gives the open file; opens it for who asks first. */
+  readonly open: () => Promise<SqliteDatabase>
+  readonly #file: () => SqliteDatabase
+  readonly #line: Line
   readonly #limit: number
   readonly #waiting: (() => void)[] = []
   #taken = false
+  #handedOn = 0
   #inTransaction = false
-  constructor(config: Config, limit: number) {
-    super(config)
-    this.#limit = limit
+  constructor(file: () => SqliteDatabase, line: Line, timeoutSeconds: number) {
+    const open = async () => file()
+    super({ database: open })
+    this.open = open
+    this.#file = file
+    this.#line = line
+    this.#limit = timeoutSeconds * 1000
+  }
+
+  /** Runs a statement by itself. While nobody has the connection it need not be taken: it is free again at once. */
+  async run<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+    if (!this.#taken) {
+      try {
+        return this.#execute(query)
+      } catch (error) {
+        if (!isBusy(error)) throw explain(error)
+      }
+    }
+    const connection = await this.acquireConnection()
+    try {
+      return await connection.executeQuery<Row>(query)
+    } finally {
+      this.#giveBack()
+    }
+  }
+
+  #execute<Row>({ sql, parameters }: CompiledQuery<Row>): QueryResult<Row> {
+    const statement = this.#file().prepare(sql)
+    if (statement.reader) return { rows: statement.all(parameters) as Row[] }
+    return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) }
   }
 
   async #take() {
@@ -47,23 +81,23 @@ class Driver extends SqliteDriver {
   }
 
   #giveBack() {
-    this.#taken = false
-    // Through the event loop, so that a long queue lets other work in between.
     const next = this.#waiting.shift()
-    if (next) {
-      this.#taken = true
-      setImmediate(next)
-    }
+    this.#taken = next !== undefined
+    // At once: were it the next turn of the event loop, all requests of this one would come to wait, one statement
+    // would be done in each turn, and under load the line would never end again. But a long line lets others in.
+    if (!next) this.#handedOn = 0
+    else if (++this.#handedOn % handedOnAtOnce === 0) setImmediate(next)
+    else next()
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
     const deadline = Date.now() + this.#limit
-    await this.#take()
-    const connection = await super.acquireConnection()
+    // Only here: who gave the turn back below must get it again, to be able to release it.
+    await this.#line.wait(() => this.#take())
     const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
       for (;;) {
         try {
-          return await connection.executeQuery<R>(query)
+          return this.#execute<R>(query)
         } catch (error) {
           if (this.#inTransaction || !isBusy(error) || Date.now() > deadline) throw explain(error)
           this.#giveBack()
@@ -72,7 +106,7 @@ class Driver extends SqliteDriver {
         }
       }
     }
-    return { executeQuery: execute, streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize) }
+    return { executeQuery: execute, streamQuery: noStream }
   }
 
   override async releaseConnection() {
@@ -96,4 +130,9 @@ class Driver extends SqliteDriver {
     // left to: that complaint must not hide the cause.
     await super.rollbackTransaction(connection).catch(() => {})
   }
+}
+
+/** It would hold the only connection for as long. */
+function noStream(): never {
+  throw new Error('Read a page at a time instead')
 }

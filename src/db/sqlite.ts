@@ -4,25 +4,34 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { sql, type SqliteDatabase } from 'kysely'
 import { projectRoot } from '../core/config.ts'
 import { fold } from '../core/fold.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, EngineConfig } from './engine.ts'
 import { explain } from './errors.ts'
-import { Dialect } from './sqlite-driver.ts'
+import { createLine } from './line.ts'
+import { Dialect, Driver } from './sqlite-driver.ts'
 
 /** Milliseconds that opening a file waits for another process that is just doing the same. */
 const openingWait = 5000
 const cachedStatements = 500
 
 /**
- * SQLite, through Node's own `node:sqlite`.
- * @param url `sqlite:///file.db` (relative to the project), `sqlite:////absolute/file.db` or `sqlite:///:memory:`
- * @param timeoutSeconds how long a statement waits for another process to release the file
+ * SQLite, through Node's own `node:sqlite`. `DATABASE_URL` is `sqlite:///file.db` (relative to the project),
+ * `sqlite:////absolute/file.db` or `sqlite:///:memory:`; `DATABASE_TIMEOUT_SECONDS` is how long a statement waits for
+ * another process to release the file.
  */
-export function sqliteEngine(url: string, timeoutSeconds: number): Engine {
-  const file = url.slice('sqlite:///'.length)
+export function sqliteEngine(
+  config: Omit<EngineConfig, 'DATABASE_POOL_SIZE' | 'DATABASE_PREPARED_STATEMENTS'>,
+): Engine {
+  const file = config.DATABASE_URL.slice('sqlite:///'.length)
   const path = file === ':memory:' || isAbsolute(file) ? file : join(projectRoot, file)
+  let opened: ReturnType<typeof openFile> | undefined
+  const line = createLine(config.DATABASE_QUEUE_SIZE)
+  const driver = new Driver(() => (opened ??= openFile(path)), line, config.DATABASE_TIMEOUT_SECONDS)
   return {
     kind: 'sqlite',
-    dialect: new Dialect({ database: () => Promise.resolve(openFile(path)) }, timeoutSeconds),
+    dialect: new Dialect(driver),
+    run: (query) => driver.run(query),
+    close: async () => opened?.close(),
+    delay: line.delay,
     exists: () => path === ':memory:' || existsSync(path),
     clock: (seconds) =>
       seconds === undefined
@@ -64,7 +73,8 @@ function openFile(path: string): SqliteDatabase {
       statements.set(text, statement)
       return statement
     },
-    close: () => database.close(),
+    // Kysely closes it too, if it has used it.
+    close: () => (database.isOpen ? database.close() : undefined),
   }
 }
 

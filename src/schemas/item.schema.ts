@@ -101,6 +101,17 @@ export const searchItems = {
   response: { 200: success(z.object({ items: z.array(item), count: z.int().meta({ examples: [1] }), pagination })) },
 }
 
+export const exportItems = {
+  operationId: 'exportItems',
+  tags,
+  summary: 'Export items',
+  description:
+    'All items that match, oldest first, one on each line, however many there are. Items that come or go meanwhile may be among them or not. A connection that breaks off means that there was more. For holders of `items:read`.',
+  querystring: itemFilter,
+  response: { 200: item },
+  media: 'application/x-ndjson',
+}
+
 export const createItem = {
   operationId: 'createItem',
   tags,

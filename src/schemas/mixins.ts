@@ -67,9 +67,9 @@ export const pageParameters = {
 
 /** Of a list that may be long: pages by their numbers, or one after another. */
 export const cursorParameters = {
-  page: pageNumber
-    .optional()
-    .meta({ description: 'Which page; the first unless it is said. The deeper, the slower: `cursor` is not.' }),
+  page: pageNumber.optional().meta({
+    description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
+  }),
   per_page: perPage,
   cursor: text(1, 1000)
     .optional()

@@ -5,8 +5,8 @@ import type { Database } from '../db/database.ts'
 /** Milliseconds: less than a probe usually waits. */
 const patience = 2000
 
-/** What the readiness probe asks. */
-export function createHealthService({ ping }: Pick<Database, 'ping'>) {
+/** What the readiness probe asks, and what tells that there is more to do than can be done. */
+export function createHealthService({ ping, engine }: Pick<Database, 'ping' | 'engine'>) {
   /** Probes at the same moment share one question: they are open to everyone, and have no rate limit. */
   let asked: Promise<void> | undefined
 
@@ -16,6 +16,9 @@ export function createHealthService({ ping }: Pick<Database, 'ping'>) {
       (asked ??= ask().finally(() => {
         asked = undefined
       })),
+
+    /** Milliseconds that whoever is next for a connection has waited. */
+    databaseDelay: engine.delay,
   }
 
   async function ask(): Promise<void> {

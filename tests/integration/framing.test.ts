@@ -93,6 +93,17 @@ test('bytes that follow a whole request do not take the place of its answer', as
   expect(reply.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 201'])
 })
 
+test('a request that was answered before its body broke gets no second answer', async () => {
+  const socket = connect(Number(new URL(api.address).port), '127.0.0.1')
+  let reply = ''
+  socket.on('data', (chunk) => (reply += chunk.toString()))
+  socket.write(request('POST /api/v1/items HTTP/1.1', 'Host: x', 'Transfer-Encoding: chunked'))
+  await once(socket, 'data')
+  socket.write('no size\r\n')
+  await once(socket, 'close')
+  expect(reply.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 401'])
+})
+
 test('a client that goes away in the middle of its body is no fault of the server', async () => {
   const socket = connect(Number(new URL(api.address).port), '127.0.0.1')
   socket.write(request(...post, 'Content-Length: 100', 'X-Request-Id: left-early') + '{')

@@ -242,10 +242,16 @@ describe('pages of other origins', () => {
 })
 
 describe('OPTIONS', () => {
-  test('tells the methods of a known path', async () => {
-    const { status, headers } = await api.request('OPTIONS', items)
-    expect(status).toBe(204)
-    expect(headers.get('allow')).toBe('GET, HEAD, POST')
+  const withoutCors = useApi('sqlite')
+
+  test('tells the methods of a known path, with CORS and without', async () => {
+    for (const { status, headers } of [
+      await api.request('OPTIONS', items),
+      await withoutCors.request('OPTIONS', items),
+    ]) {
+      expect(status).toBe(204)
+      expect(headers.get('allow')).toBe('GET, HEAD, POST')
+    }
   })
 
   test('of an unknown path is 404', async () => {

@@ -24,6 +24,7 @@ deactivateAccount        401           200           200           200          
 
 listItems                200           200           200           200           200           200
 searchItems              200           200           200           200           200           200
+exportItems              401           200           200           200           200           200
 createItem               401           201           201           201           201           201
 getItem                  200           200           200           200           200           200
 getItem (of nobody)      200           200           200           200           200           200

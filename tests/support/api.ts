@@ -80,12 +80,12 @@ export class Api {
       }),
     })
     const text = await response.text()
-    const isJson = response.headers.get('content-type')?.includes('json')
+    const type = response.headers.get('content-type') ?? ''
     const reply = {
       status: response.status,
       headers: response.headers,
       text,
-      body: isJson && text ? (JSON.parse(text) as unknown) : undefined,
+      body: type.includes('ndjson') ? readLines(text) : type.includes('json') && text ? JSON.parse(text) : undefined,
     }
     if (method !== 'HEAD' && method !== 'OPTIONS' && !path.startsWith('/api/docs')) this.#check?.(method, path, reply)
     return reply
@@ -123,3 +123,10 @@ export function useApi(kind: DatabaseKind, overrides?: Record<string, string>): 
   afterAll(() => api.stop())
   return api
 }
+
+/** Each line of NDJSON ends. */
+const readLines = (text: string) =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as unknown)

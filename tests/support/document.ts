@@ -47,7 +47,8 @@ export function createDocumentCheck({ paths, components }: ApiDocument) {
     const media = response.content[type]
     if (!media) throw new Error(`${method} ${target} ${status} came as ${type}, which the document does not name`)
     const validate = compile(media.schema)
-    if (!validate(body))
-      throw new Error(`${method} ${target} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`)
+    for (const value of type.endsWith('ndjson') ? (body as unknown[]) : [body])
+      if (!validate(value))
+        throw new Error(`${method} ${target} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(value)}`)
   }
 }

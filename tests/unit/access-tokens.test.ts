@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { UnauthorizedError } from '../../src/core/errors.ts'
 import { createAccessTokens } from '../../src/core/security/access-tokens.ts'
 import { settings } from '../support/settings.ts'
@@ -146,6 +146,33 @@ test('an expired token is told from a bad one, but not when it is forged', () =>
   const past = { iat: seconds(-1000), exp: seconds(-100) }
   expect(refusal(forge({ payload: past }))).toBe('token_expired')
   expect(refusal(forge({ payload: past }, otherSecret))).toBe('invalid_token')
+})
+
+describe('a token that was found good before', () => {
+  test('expires all the same', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const token = tokens.sign(claims)
+    expect(tokens.verify(token)).toBe(tokens.verify(token))
+    vi.advanceTimersByTime(15 * 60 * 1000 + 9000)
+    expect(refusal(token)).toBe('accepted')
+    vi.advanceTimersByTime(2000)
+    expect(refusal(token)).toBe('token_expired')
+    expect(refusal(token)).toBe('token_expired')
+  })
+
+  test('lends nothing to another payload under its signature', () => {
+    const signature = good.split('.')[2]!
+    tokens.verify(good)
+    expect(refusal(`${unsigned({ payload: { role: 'super_admin' } })}.${signature}`)).toBe('invalid_token')
+    expect(refusal(`${good}=`)).toBe('invalid_token')
+  })
+
+  test('is still good when so many others came that it was forgotten', () => {
+    tokens.verify(good)
+    for (let other = 0; other < 5001; other++) tokens.verify(tokens.sign(claims))
+    expect(tokens.verify(good)).toMatchObject(claims)
+  })
 })
 
 test('clocks may differ by ten seconds, and not by more', () => {

@@ -7,7 +7,8 @@ const userAgentLength = 400
 
 /** The client's address. A proxy that is trusted may still pass on what is no address; then it is the proxy's own. */
 export function addressOf({ ip, socket }: FastifyRequest): string {
-  const address = withoutZone(ip)
+  // No address at all, once the connection is gone.
+  const address = withoutZone(ip ?? '')
   return isIP(address) ? address : withoutZone(socket.remoteAddress ?? '')
 }
 

@@ -14,8 +14,9 @@ const politeWait = 1000
 export function drainOnClose(app: FastifyInstance, limitSeconds: number): void {
   let draining = false
   // Fastify says so to requests that arrive from now on; those already running must be told as well.
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (draining) reply.header('connection', 'close')
+    done()
   })
   app.addHook('preClose', async () => {
     draining = true

@@ -19,6 +19,8 @@ declare module 'fastify' {
     /** The errors that this operation alone can end in; the usual ones follow from its other parts. */
     errors?: readonly ErrorCode[]
     response?: unknown
+    /** What a success is sent as, if not as one JSON value; the schema is then that of a line. */
+    media?: string
   }
 }
 
@@ -102,7 +104,7 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
     }
   }
 
-  const successesOf = ({ response }: FastifySchema, limited: boolean) =>
+  const successesOf = ({ response, media = 'application/json' }: FastifySchema, limited: boolean) =>
     Object.fromEntries(
       Object.entries(response as Record<string, z.ZodType>).map(([status, schema]) => [
         status,
@@ -113,7 +115,7 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
             ...(limited && rateLimitHeaders),
             ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }),
           },
-          content: { 'application/json': { schema: schemaOf(schema, 'output') } },
+          content: { [media]: { schema: schemaOf(schema, 'output') } },
         },
       ]),
     )

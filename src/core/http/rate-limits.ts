@@ -1,11 +1,8 @@
 import cluster from 'node:cluster'
-import { createClient } from '@redis/client'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RateLimiterRedis } from 'rate-limiter-flexible'
 import type { Config } from '../config.ts'
-import { createCounter, rateWindow as window, type Count } from '../counter.ts'
+import { createCounter, rateWindow as window, type Count, type SharedCounter } from '../counter.ts'
 import { TooManyRequestsError } from '../errors.ts'
-import { createPatience } from '../patience.ts'
 import { askSupervisor } from '../workers/shared-count.ts'
 import { addressOf, networkOf } from './client.ts'
 import { rateLimitHeaders } from './responses.ts'
@@ -24,10 +21,10 @@ type LimitConfig = Pick<Config, 'APP_NAME' | 'RATE_LIMIT_ENABLED' | 'RATE_LIMIT_
  * where there is a Redis; while it is away, and without one, each server counts for itself, all its workers
  * together. A client is an address, known before anything is asked of the database.
  */
-export function limitRates(app: FastifyInstance, config: LimitConfig): void {
+export async function limitRates(app: FastifyInstance, config: LimitConfig): Promise<void> {
   if (!config.RATE_LIMIT_ENABLED) return
   const together = [
-    ...(config.REDIS_URL === undefined ? [] : [countInRedis(app, config.REDIS_URL)]),
+    ...(config.REDIS_URL === undefined ? [] : [await redisCounter(app, config.REDIS_URL)]),
     ...(cluster.isWorker ? [askSupervisor(app.log)] : []),
   ]
   const limits = new Map<string, ReturnType<typeof createLimit>>()
@@ -44,8 +41,11 @@ export function limitRates(app: FastifyInstance, config: LimitConfig): void {
   })
 }
 
-/** Counts a request to a route. Gives undefined while it cannot. */
-type SharedCounter = (route: string, client: string) => Promise<Count | undefined>
+/** The client is large, and most have no Redis. */
+async function redisCounter(app: FastifyInstance, url: string): Promise<SharedCounter> {
+  const { countInRedis } = await import('./redis-counter.ts')
+  return countInRedis(app, url)
+}
 
 /** A hook that counts the requests to one route. */
 function createLimit(name: string, quota: number, together: SharedCounter[]) {
@@ -65,33 +65,5 @@ function createLimit(name: string, quota: number, together: SharedCounter[]) {
     const seconds = Math.max(Math.ceil(left / 1000), 1)
     if (requests > quota) throw new TooManyRequestsError(seconds, policy)
     reply.headers(rateLimitHeaders(policy, quota - requests, seconds))
-  }
-}
-
-/** Counts in a Redis that may be away at any time, at the start too. */
-function countInRedis(app: FastifyInstance, url: string): SharedCounter {
-  const client = createClient({
-    url,
-    disableOfflineQueue: true,
-    socket: { connectTimeout: 2000, reconnectStrategy: (attempts) => Math.min(attempts * 100, 2000) },
-  })
-  const { ask, fail } = createPatience('Redis', app.log)
-  client.on('error', fail)
-  client.connect().catch(fail)
-  app.addHook('onClose', () => client.destroy())
-  const limiter = new RateLimiterRedis({
-    storeClient: client,
-    useRedisPackage: true,
-    rejectIfRedisNotReady: true,
-    keyPrefix: 'rate limit of',
-    // It would throw beyond the quota, which is each route's own and looked at above.
-    points: Number.MAX_SAFE_INTEGER,
-    duration: window,
-  })
-
-  return async (route, address) => {
-    if (!client.isReady) return undefined
-    const state = await ask(() => limiter.consume(`${route}: ${address}`))
-    return state && { requests: state.consumedPoints, left: state.msBeforeNext }
   }
 }

@@ -29,9 +29,10 @@ const answers = new WeakMap<object, ServerResponse>()
 
 /** Puts the request id and the security headers on every answer. */
 export function identifyRequests(app: FastifyInstance): void {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     identify(request, reply)
     answers.set(request.raw.socket, reply.raw)
+    done()
   })
 }
 
@@ -40,10 +41,11 @@ export function identifyRequests(app: FastifyInstance): void {
  * transfer coding other than `chunked`. A proxy in front may understand such a request differently.
  */
 export function refuseDoubtfulFraming(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ raw: { rawHeaders, httpVersion, headers } }, reply) => {
-    const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+  app.addHook('onRequest', ({ raw: { rawHeaders, httpVersion, headers } }, reply, done) => {
+    let hosts = 0
+    for (let name = 0; name < rawHeaders.length; name += 2) if (rawHeaders[name]!.toLowerCase() === 'host') hosts++
     const fine = hosts === 1 || (hosts === 0 && httpVersion !== '1.1')
-    if (fine && /^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')) return
+    if (fine && /^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')) return done()
     reply.header('connection', 'close')
     throw new AppError('bad_request', 'The request is malformed')
   })
@@ -51,9 +53,10 @@ export function refuseDoubtfulFraming(app: FastifyInstance): void {
 
 /** Bodies come as they are: unpacking them would let a small body become a huge one. */
 export function refuseContentCodings(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ method, headers }) => {
+  app.addHook('onRequest', ({ method, headers }, _reply, done) => {
     if (method !== 'GET' && method !== 'HEAD' && (headers['content-encoding'] ?? 'identity') !== 'identity')
       throw new AppError('unsupported_media_type', 'Send the body without a content coding')
+    done()
   })
 }
 
@@ -114,15 +117,15 @@ export function rejectUnknownRoutes(app: FastifyInstance): void {
     for (const name of [method].flat()) route.methods.add(name)
     routes.set(url, route)
   })
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     // The router takes `/items/` for an item with an empty id, and any OPTIONS for one of CORS, which has been answered.
-    if (!request.is404 && request.method !== 'OPTIONS' && !/.\/$/.test(pathOf(request))) return undefined
+    if (!request.is404 && request.method !== 'OPTIONS' && !/.\/$/.test(pathOf(request))) return done()
     const path = decodedPath(request)
     const matching = [...routes.values()].filter(({ pattern }) => pattern.test(path))
     const methods = [...new Set(matching.flatMap((route) => [...route.methods]))].toSorted()
     if (methods.length === 0) throw new NotFoundError()
     if (request.method !== 'OPTIONS') throw new MethodNotAllowedError(methods)
-    return reply.code(204).header('allow', methods.join(', ')).send()
+    reply.code(204).header('allow', methods.join(', ')).send()
   })
 }
 
@@ -140,10 +143,12 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket, 
     socket.destroy()
     return
   }
-  // Bytes that follow a whole request must not take the place of its answer.
+  // Bytes that follow a whole request must not take the place of its answer, nor may a request that was answered
+  // before it had all arrived get a second one.
   const answer = answers.get(socket)
-  if (answer?.req.complete && !answer.writableFinished) {
-    answer.once('finish', () => socket.end())
+  if (answer && (answer.req.complete ? !answer.writableFinished : answer.headersSent)) {
+    if (answer.writableFinished) socket.end()
+    else answer.once('finish', () => socket.end())
     return
   }
   const fault =

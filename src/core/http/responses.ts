@@ -139,4 +139,7 @@ const wantsProblem = ({ headers }: FastifyRequest) =>
     .some((range) => /^\s*application\/problem\+json\s*(;|$)/i.test(range) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range))
 
 /** The path without the query, which may hold what should not be told on. */
-export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0]!
+export function pathOf({ url }: FastifyRequest): string {
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
+}

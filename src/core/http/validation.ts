@@ -36,13 +36,13 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
  * where none is asked for. Nothing that a client sends is passed over in silence.
  */
 export function refuseStrayInput(app: FastifyInstance): void {
-  app.addHook('preValidation', async ({ query, body, routeOptions }) => {
+  app.addHook('preValidation', ({ query, body, routeOptions }, _reply, done) => {
     const repeated = Object.entries(query as Record<string, unknown>)
       .filter(([name, value]) => Array.isArray(value) || (name.endsWith(']') && name.includes('[')))
       .map(([name]) => ({ field: name.slice(0, toldName), message: 'must be given once' }))
     if (repeated.length > 0) throw new ValidationError(repeated.slice(0, toldFaults))
-    if (body === undefined || body === null || routeOptions.schema?.body !== undefined) return
-    parseInput(noBody, body)
+    if (body !== undefined && body !== null && routeOptions.schema?.body === undefined) parseInput(noBody, body)
+    done()
   })
 }
 const noBody = z.strictObject({})

@@ -1,0 +1,58 @@
+// Requests, one at a time, and what the server answered.
+import { randomUUID } from 'node:crypto'
+import { request, type Agent } from 'node:http'
+
+export interface Answer {
+  status: number
+  /** In the order of their coming. */
+  headers: [name: string, value: string][]
+  body: string
+  /** From the request to the end of the answer. */
+  milliseconds: number
+}
+
+export interface Outgoing {
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  body?: unknown
+  token?: string
+  /** Without one, a connection of its own. */
+  agent?: Agent
+}
+
+/** Sends a request and reads the whole answer. @throws when the connection fails */
+export function send(url: string, { method = 'POST', body, token, agent }: Outgoing = {}): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const text = body === undefined ? undefined : JSON.stringify(body)
+  const headers = {
+    ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  }
+  const begin = performance.now()
+  const outgoing = request(url, { method, headers, agent: agent ?? false }, (incoming) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('error', reject)
+    incoming.on('end', () => {
+      const milliseconds = performance.now() - begin
+      const { statusCode: status = 0, rawHeaders } = incoming
+      const pairs = rawHeaders.flatMap((name, index): [string, string][] =>
+        index % 2 === 0 ? [[name.toLowerCase(), rawHeaders[index + 1]!]] : [],
+      )
+      resolve({ status, headers: pairs, body: Buffer.concat(chunks).toString(), milliseconds })
+    })
+  })
+  outgoing.on('error', reject)
+  outgoing.end(text)
+  return promise
+}
+
+/** All of one length, so that requests are as well. */
+export const newEmail = () => `${randomUUID()}@example.com`
+
+/** Registers an account. Gives an access token. */
+export async function register({ address }: { address: string }, email: string, password: string): Promise<string> {
+  const body = { email, password, first_name: 'Ada', last_name: 'Lovelace' }
+  const answer = await send(`${address}/api/v1/auth/register`, { body })
+  if (answer.status !== 201) throw new Error(`register answered ${answer.status}: ${answer.body}`)
+  return (JSON.parse(answer.body) as { data: { access_token: string } }).data.access_token
+}

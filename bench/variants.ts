@@ -1,0 +1,43 @@
+// The servers that are compared: all on the same database, with the same settings.
+import { join } from 'node:path'
+import type { DatabaseKind } from '../tests/support/databases.ts'
+import { peers } from './peers/index.ts'
+import { template, type Program } from './support/workbench.ts'
+
+/**
+ * A server under test. It is given `PORT`, `DATABASE_URL`, the secrets and `serverSettings` as environment
+ * variables, and serves at 127.0.0.1. What it answers must look like the template's answers.
+ */
+export interface Variant {
+  name: string
+  /** How it is started on a kind of database; undefined where it does not run on it. */
+  program(kind: DatabaseKind): Program | undefined
+  /** What it answers, by name; everything without it. */
+  endpoints?: string[]
+}
+
+/** The template's defaults but for these. */
+export const serverSettings = {
+  RATE_LIMIT_ENABLED: 'false',
+  LOG_LEVEL: 'warn',
+  // It looks how long requests wait, as always, but answers them all: a pause of the machine must not end the run.
+  OVERLOAD_DELAY_MS: '10000',
+  // A token outlives the measurement.
+  JWT_ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
+}
+
+/** What the others are compared with: a server that does nothing but what it must. */
+export const reference = 'limit'
+
+export const variants: Variant[] = [
+  { name: 'template', program: () => template },
+  {
+    name: reference,
+    program: (kind) => ({ command: [process.execPath, join(import.meta.dirname, `limit/${kind}.ts`)] }),
+  },
+  ...peers.map(({ name, databases, command, cwd }) => ({
+    name,
+    program: (kind: DatabaseKind) => (databases.includes(kind) ? { command, folder: cwd } : undefined),
+    endpoints: ['get-open', 'list', 'post'],
+  })),
+]

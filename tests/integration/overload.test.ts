@@ -1,0 +1,64 @@
+import { expect, test, vi } from 'vitest'
+import { UnavailableError } from '../../src/core/errors.ts'
+import { openDatabase } from '../../src/db/database.ts'
+import { useApi } from '../support/api.ts'
+import { freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { settings } from '../support/settings.ts'
+
+const times = <T>(count: number, work: () => Promise<T>) => Promise.all(Array.from({ length: count }, work))
+
+onEachDatabase((kind) => {
+  const strict = useApi(kind, { OVERLOAD_DELAY_MS: '1' })
+  const off = useApi(kind, { OVERLOAD_DELAY_MS: '0' })
+
+  test('what is too much is refused with 503 and Retry-After, probes are answered, and then all is as before', async () => {
+    expect((await strict.get('/api/v1/items')).status).toBe(200)
+
+    const refused = await vi.waitFor(
+      async () => {
+        const replies = await times(100, () => strict.get('/api/v1/items'))
+        const found = replies.find(({ status }) => status === 503)
+        expect(found).toBeDefined()
+        return found!
+      },
+      { timeout: 30_000, interval: 1 },
+    )
+    expect(refused.body).toMatchObject({ success: false, code: 'unavailable', request_id: expect.any(String) })
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(refused.headers.get('x-request-id')).toBe(refused.body.request_id)
+    expect(refused.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(refused.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(strict.log).toContainEqual(expect.objectContaining({ msg: 'overloaded: requests are refused' }))
+
+    const all = times(200, () => strict.get('/api/v1/items'))
+    for (const probe of ['/health', '/health/live', '/health?x=1'])
+      for (const { status } of await times(20, () => strict.get(probe))) expect(status).toBe(200)
+    await all
+
+    await vi.waitFor(async () => expect((await strict.get('/api/v1/items')).status).toBe(200))
+    expect(strict.log).toContainEqual(expect.objectContaining({ msg: 'no longer overloaded' }))
+  })
+
+  test('a server that is told not to refuse answers everyone', async () => {
+    for (let round = 0; round < 5; round++)
+      for (const { status } of await times(100, () => off.get('/api/v1/items'))) expect(status).toBe(200)
+  })
+
+  test('a statement that would stand too far back in the line for a connection is refused at once', async () => {
+    const database = openDatabase(
+      settings({ DATABASE_URL: await freshDatabase(kind), DATABASE_POOL_SIZE: '1', DATABASE_QUEUE_SIZE: '2' }),
+    )
+    await database.ping()
+    const waits: Promise<void>[] = []
+    await database.transaction(async () => {
+      // A ping joins no transaction.
+      waits.push(database.ping(), database.ping())
+      await expect(database.ping()).rejects.toThrow(UnavailableError)
+      expect(database.engine.delay()).toBeGreaterThan(0)
+    })
+    await Promise.all(waits)
+    expect(database.engine.delay()).toBe(0)
+    await database.ping()
+    await database.close()
+  })
+})
