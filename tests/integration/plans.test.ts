@@ -146,7 +146,8 @@ onEachDatabase((kind) => {
     watched.stop()
     await planner.close()
     return () => database.close()
-  })
+    // Filling the tables takes ten seconds, and far more on a busy machine.
+  }, 240_000)
 
   test('every method of a repository sends a statement', () => {
     const silent = [...plans].filter(([, { length }]) => length === 0)
