@@ -6,7 +6,8 @@ import { on, once } from 'node:events'
 import { addItems } from '../../src/db/bulk-seed.ts'
 import { openDatabase } from '../../src/db/database.ts'
 import { settings } from '../../tests/support/settings.ts'
-import { databaseKinds, newEmail, onWorkbench, register, send, type Server } from '../support.ts'
+import { newEmail, register, send } from '../support/requests.ts'
+import { databaseKinds, onWorkbench, type Server } from '../support/workbench.ts'
 import { installPeers, peers, type Peer } from './index.ts'
 
 const secret = randomBytes(48).toString('base64url')
