@@ -10,9 +10,11 @@ export default {
     'bench/*.ts',
     'bench/limit/{postgresql,sqlite}.ts',
     'bench/load/clients.ts',
+    'bench/peers/check.ts',
     'tests/**/*.test.ts',
   ],
-  project: ['**/*.{ts,js}'],
+  // The servers that we compare ourselves with have packages of their own.
+  project: ['**/*.{ts,js}', '!bench/peers/*-*/**', '!bench/peers/{prepare.js,shared.ts}'],
   // From the system, where it has one.
   ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script', 'taskset'],
   // The command, which npm links; a folder of platform packages, PostgreSQL for the tests; Swagger UI, read as files.

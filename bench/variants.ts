@@ -1,6 +1,7 @@
 // The servers that are compared: all on the same database, with the same settings.
 import { join } from 'node:path'
 import type { DatabaseKind } from '../tests/support/databases.ts'
+import { peers } from './peers/index.ts'
 import { template, type Program } from './support/workbench.ts'
 
 /**
@@ -34,4 +35,9 @@ export const variants: Variant[] = [
     name: reference,
     program: (kind) => ({ command: [process.execPath, join(import.meta.dirname, `limit/${kind}.ts`)] }),
   },
+  ...peers.map(({ name, databases, command, cwd }) => ({
+    name,
+    program: (kind: DatabaseKind) => (databases.includes(kind) ? { command, folder: cwd } : undefined),
+    endpoints: ['get-open', 'list', 'post'],
+  })),
 ]
