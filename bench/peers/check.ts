@@ -3,7 +3,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { on, once } from 'node:events'
-import { addItems } from '../../src/db/bulk-seed.ts'
+import { addItems, countRows } from '../../src/db/bulk-seed.ts'
 import { openDatabase } from '../../src/db/database.ts'
 import { settings } from '../../tests/support/settings.ts'
 import { newEmail, register, send } from '../support/requests.ts'
@@ -17,7 +17,8 @@ const unknown = '00000000-0000-4000-8000-000000000000'
 /** Items of owners and of nobody, one of them removed. Gives the public ids of some live ones. */
 async function fill({ databaseUrl }: Server): Promise<string[]> {
   const database = openDatabase(settings({ DATABASE_URL: databaseUrl }))
-  await addItems(database, 45, () => {})
+  const tally = await countRows(database, 'items')
+  await addItems(database, { start: tally, wanted: tally.count + 45, advance: () => {} })
   const rows = await database.query().selectFrom('items').select(['id', 'public_id']).orderBy('id', 'desc').execute()
   const removed = rows[3]!.id
   await database.query().updateTable('items').set({ deleted_at: database.clock() }).where('id', '=', removed).execute()
