@@ -1,7 +1,7 @@
 // Does a request take longer when the table grows? The template with 10 thousand, 1 million and 10 million items.
 //
 //   npm run bench:growth -- [--only sqlite,postgresql] [--sizes 10000,1000000,10000000] [--requests list,deep,search]
-//                           [--seconds 3] [--rounds 5] [--json file] [--charts folder]
+//                           [--seconds 3] [--rounds 5] [--json file]
 //
 // One table, made by `npx app db seed --items N` and then grown to the next size. On one connection, so that nothing
 // waits for anything else, each request is sent again and again, in rounds: the first page with its total, the same
@@ -15,7 +15,6 @@ import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { Outcome } from './load/clients.ts'
 import { toText, type Requested } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
-import { drawCharts } from './report/charts.ts'
 import { machine, median, writeJson, type Growth } from './report/results.ts'
 import { table } from './support/figures.ts'
 import { newEmail, register, send } from './support/requests.ts'
@@ -30,7 +29,6 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
     json: { type: 'string' },
-    charts: { type: 'string' },
   },
 })
 const sizes = options.sizes.split(',').map(Number)
@@ -140,7 +138,6 @@ await onWorkbench(async (bench) => {
       results.push(...(await run(bench, tool, kind)))
     const report = { ...machine(), growth: results }
     if (options.json !== undefined) writeJson(options.json, report)
-    if (options.charts !== undefined) drawCharts(options.charts, report)
   } finally {
     tool.stop()
   }

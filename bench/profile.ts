@@ -14,7 +14,7 @@ import { endpoints, toText, type Endpoint } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { createWorld } from './load/world.ts'
 import { table } from './support/figures.ts'
-import { onWorkbench, type Program, type Workbench } from './support/workbench.ts'
+import { onWorkbench, template, type Program, type Workbench } from './support/workbench.ts'
 import { serverSettings, variants } from './variants.ts'
 
 const { values: options } = parseArgs({
@@ -67,12 +67,13 @@ const nameOf = ({ functionName, url, lineNumber }: Frame) =>
 
 async function profile(bench: Workbench, tool: LoadTool, kind: DatabaseKind, endpoint: Endpoint): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'profile-'))
-  const variant = variants.find(({ name }) => name === options.variant)?.program(kind)
-  if (!variant) throw new Error(`There is no ${options.variant} on ${kind}`)
-  const [node, ...rest] = variant.command
-  const program: Program = { ...variant, command: [node!, '--cpu-prof', '--cpu-prof-dir', folder, ...rest] }
+  const variant = variants.find(({ name }) => name === options.variant)
+  if (!variant) throw new Error(`There is no ${options.variant}`)
+  const { command, ...others } = variant.program(kind)
+  const [node, ...rest] = command
+  const program: Program = { ...others, command: [node!, '--cpu-prof', '--cpu-prof-dir', folder, ...rest] }
   const databaseUrl = await bench.createDatabase(kind)
-  const registrar = await bench.start(variants[0]!.program(kind)!, databaseUrl, serverSettings)
+  const registrar = await bench.start(template, databaseUrl, serverSettings)
   const world = await createWorld(registrar, 10_000)
   await registrar.stop()
   const begin = performance.now()
