@@ -15,7 +15,7 @@ import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { Outcome } from './load/clients.ts'
 import { toText, type Requested } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
-import { machine, median, writeJson, type Growth } from './report/results.ts'
+import { figures, machine, median, writeJson, type Growth } from './report/results.ts'
 import { table } from './support/figures.ts'
 import { newEmail, register, send } from './support/requests.ts'
 import { onWorkbench, template, withDatabase, type Server, type Workbench } from './support/workbench.ts'
@@ -114,8 +114,6 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   return found
 }
 
-const cpu = ({ cpu_us }: Outcome) => Object.values(cpu_us).reduce((sum, value) => sum + value, 0)
-
 /** A row for each request and figure: its medians by size, and the last by the first. */
 function print(kind: DatabaseKind, found: Growth[]): void {
   const rows = options.requests.split(',').flatMap((name) => {
@@ -125,7 +123,7 @@ function print(kind: DatabaseKind, found: Growth[]): void {
       const factor = (medians.at(-1)! / medians[0]!).toFixed(2)
       return [`${titles[name]!}, ${unit}`, ...medians.map((value) => value.toFixed(2)), factor]
     }
-    return [row('p50 ms', ({ p50_ms }) => p50_ms), row('CPU ms', (outcome) => cpu(outcome) / 1000)]
+    return [row('p50 ms', figures.p50), row('CPU ms', (outcome) => figures.wholeCpu(outcome) / 1000)]
   })
   console.log(`\n${kind}\n\n${table([['', ...sizes.map((size) => size.toLocaleString('en')), 'growth'], ...rows])}`)
 }
