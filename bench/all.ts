@@ -34,7 +34,8 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-const commit = () => execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
+/** Before anything is written. */
+const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
 
 /** Runs a part. Gives what it found, and how. */
 function run(part: string, file: string): Partial<Report> {
@@ -46,7 +47,7 @@ function run(part: string, file: string): Partial<Report> {
     stdio: 'inherit',
   })
   const { date, ...found } = JSON.parse(readFileSync(file, 'utf8')) as Report
-  return { ...found, date, runs: { [part]: { ended: date, commit: commit(), parameters, load_before: load } } }
+  return { ...found, date, runs: { [part]: { ended: date, commit, parameters, load_before: load } } }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-all-'))
@@ -54,7 +55,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 mkdirSync(options.to, { recursive: true })
 const kept = join(options.to, 'results.json')
 for (const part of options.parts.split(',')) {
-  const before = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Report) : machine()
+  const before: Report = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Report) : machine()
   const found = run(part, join(folder, `${part}.json`))
   // At once: a later part that fails takes nothing away.
   const report = { ...before, ...found, versions: versions(), runs: { ...before.runs, ...found.runs } }

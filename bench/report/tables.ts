@@ -147,12 +147,12 @@ function profile({ profile: shares = [] }: Report): string {
   const loads = distinct(shares.map(({ title, database }) => `${title}, ${nameOf(database)}`))
   const shareOf = (part: string, load: string) =>
     shares.find((each) => each.part === part && `${each.title}, ${nameOf(each.database)}` === load)?.share ?? 0
-  const parts = distinct(shares.map(({ part }) => part)).toSorted((a, b) => most(b) - most(a))
   const most = (part: string) =>
     quantile(
       loads.map((load) => shareOf(part, load)),
       1,
     )
+  const parts = distinct(shares.map(({ part }) => part)).toSorted((a, b) => most(b) - most(a))
   const rows = parts
     .slice(0, 14)
     .map((part) => [part, ...loads.map((load) => `${(shareOf(part, load) * 100).toFixed(0)} %`)])

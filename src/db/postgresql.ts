@@ -33,12 +33,15 @@ export function postgresqlEngine(config: EngineConfig): Engine {
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
   const line = createLine(config.DATABASE_QUEUE_SIZE)
-  // Whatever the reason: who cannot connect has no database.
   async function take(): Promise<pg.PoolClient> {
-    const client = await line.wait(connect).catch((error: unknown) => {
+    let client
+    try {
+      client = pool.idleCount > 0 ? await pool.connect() : await line.wait(connect)
+    } catch (error) {
+      // Whatever the reason: who cannot connect has no database.
       if (error instanceof UnavailableError) throw error
       throw new UnavailableError('The database is not available right now', { cause: error })
-    })
+    }
     if (!pool.ending) return client
     // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
     client.release()

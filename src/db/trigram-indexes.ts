@@ -7,7 +7,9 @@ export const isTrigram = ({ type }: IndexDef): boolean => type === 'trigram'
 /** What an index of the type `trigram` is in SQLite: a full-text table that triggers keep in step. It holds no copy of the texts. */
 export function createTrigramTable({ keyName, columnNames, where = 'true' }: IndexDef, table: DatabaseTable): string {
   const watched = table.getColumns().map(({ name }) => name)
-  const changes = watched.filter((name) => columnNames.includes(name) || new RegExp(`\\b${name}\\b`).test(where))
+  const matters = (name: string) =>
+    name === 'id' || columnNames.includes(name) || new RegExp(`\\b${name}\\b`).test(where)
+  const changes = watched.filter(matters)
   const columns = columnNames.join(', ')
   const fill = `insert into ${keyName} (rowid, ${columns}) select id, ${columns} from ${table.name} where (${where})`
   const empty = `delete from ${keyName} where rowid = old.id`

@@ -160,8 +160,9 @@ export function createItemListRepository({ query, prepare, contains, matches, se
     async search(part: string, filter: ItemFilter, { sort, limit, after, offset }: ItemRange, withTotal: boolean) {
       const choice = { sort, limit }
       const place = { ...after, offset }
-      const [phrase, pattern] = [searchPhrase(fold(part)), likePattern(fold(part))]
-      const word = hasTrigram.test(part) ? { phrase } : { pattern }
+      const folded = fold(part)
+      const [phrase, pattern] = [searchPhrase(folded), likePattern(folded)]
+      const word = hasTrigram.test(folded) ? { phrase } : { pattern }
       const rows = await find.all({ ...filter, ...word, ...place }, choice)
       const known = rows[0] ?? (after || offset ? await find.first({ ...filter, ...word }, choice) : undefined)
       const total = known?.total ?? 0

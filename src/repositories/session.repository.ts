@@ -17,9 +17,23 @@ interface SessionOrigin {
   user_agent: string | null
 }
 
+type NewSession = SessionOrigin & { user_id: number }
+
+interface Rotation {
+  session: string
+  gen: number
+  next: number
+  rotation_id: string
+}
+
+/** Of one session, or of an account's. */
+type Revocation =
+  | { session: string; user_id?: number; keep?: never }
+  | { user_id: number; keep?: string | undefined; session?: never }
+
 export type SessionRepository = ReturnType<typeof createSessionRepository>
 
-/** The sessions: one row for each sign-in, and for its whole family of refresh tokens. */
+/** The sessions: a row for each sign-in and its family of refresh tokens. */
 export function createSessionRepository({ query, prepare, clock }: Database) {
   const isLive = ({ and, eb }: ExpressionBuilder<Tables, 'sessions'>) =>
     and([eb('revoked_at', 'is', null), eb('expires_at', '>', clock()), eb('idle_expires_at', '>', clock())])
@@ -28,6 +42,43 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
 
   const revoking = (reason: RevokeReason) =>
     query().updateTable('sessions').set({ revoked_at: clock(), revoke_reason: reason }).where(isLive)
+
+  const add = prepare((session: Given<NewSession>, { lifetime, idle }: SessionLimits) =>
+    query()
+      .insertInto('sessions')
+      .values({ ...session, expires_at: clock(lifetime), idle_expires_at: clock(idle) })
+      .returning(['public_id', 'gen']),
+  )
+
+  const rotate = prepare(({ session, gen: presented, next, rotation_id }: Given<Rotation>, limits: SessionLimits) =>
+    query()
+      .updateTable('sessions')
+      .set(({ case: when, eb, and, or, ref }) => {
+        const current = eb('gen', '=', presented)
+        const retry = and([
+          eb('gen', '=', next),
+          or([eb('rotated_at', '>=', clock(-limits.leeway)), eb('confirmed_gen', '<', ref('gen'))]),
+        ])
+        const honest = or([current, retry])
+        return {
+          revoked_at: when().when(honest).then(null).else(clock()).end(),
+          revoke_reason: when()
+            .when(honest)
+            .then(null)
+            .else('refresh_reuse' as const)
+            .end(),
+          rotation_id: when().when(current).then(rotation_id).else(ref('rotation_id')).end(),
+          confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
+          rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
+          idle_expires_at: when().when(current).then(clock(limits.idle)).else(ref('idle_expires_at')).end(),
+          gen: when().when(current).then(next).else(ref('gen')).end(),
+        }
+      })
+      .where('public_id', '=', session)
+      .where(isLive)
+      .where('gen', '>=', presented)
+      .returning(['user_id', 'gen', 'revoked_at']),
+  )
 
   const findActor = prepare(({ session, user }: Given<{ session: string; user: string }>) =>
     live()
@@ -55,14 +106,40 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
       .where('gen', '>=', gen),
   )
 
+  const list = prepare(({ user_id }: Given<{ user_id: number }>, limit: number) =>
+    live()
+      .where('user_id', '=', user_id)
+      .select(['public_id', 'created_at', 'rotated_at as last_used_at', 'ip', 'user_agent'])
+      .orderBy('id', 'desc')
+      .limit(limit),
+  )
+
+  const countLive = prepare(({ user_id }: Given<{ user_id: number }>) =>
+    live()
+      .where('user_id', '=', user_id)
+      .select(({ fn }) => fn.countAll<number>().as('total')),
+  )
+
+  const findFate = prepare(({ session }: Given<{ session: string }>) =>
+    query()
+      .selectFrom('sessions')
+      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .where('sessions.public_id', '=', session)
+      .select(['users.public_id as user', 'sessions.revoke_reason']),
+  )
+
+  const revoke = prepare(({ session, user_id, keep }: Given<Revocation>, reason: RevokeReason) => {
+    let sessions = revoking(reason)
+    if (session) sessions = sessions.where('public_id', '=', session)
+    if (user_id) sessions = sessions.where('user_id', '=', user_id)
+    if (keep) sessions = sessions.where('public_id', '!=', keep)
+    return sessions
+  })
+
   return {
     /** Opens a session, at generation 0. */
-    add: (userId: number, { ip, user_agent }: SessionOrigin, { lifetime, idle }: SessionLimits) =>
-      query()
-        .insertInto('sessions')
-        .values({ user_id: userId, ip, user_agent, expires_at: clock(lifetime), idle_expires_at: clock(idle) })
-        .returning(['public_id', 'gen'])
-        .executeTakeFirstOrThrow(),
+    add: (user_id: number, { ip, user_agent }: SessionOrigin, limits: SessionLimits) =>
+      add.one({ user_id, ip, user_agent }, limits),
 
     /**
      * Uses a refresh token of generation `gen`, in one statement, so that of many uses at once each
@@ -76,40 +153,8 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
      * the request ends in 401.
      * @returns undefined when no live session takes the token; `revoked_at` is set on theft
      */
-    rotate(publicId: string, gen: number, { idle, leeway }: SessionLimits) {
-      return query()
-        .updateTable('sessions')
-        .set(({ case: when, eb, and, or, ref }) => {
-          const current = eb('gen', '=', gen)
-          const retry = and([
-            eb('gen', '=', gen + 1),
-            or([eb('rotated_at', '>=', clock(-leeway)), eb('confirmed_gen', '<', ref('gen'))]),
-          ])
-          const honest = or([current, retry])
-          return {
-            revoked_at: when().when(honest).then(null).else(clock()).end(),
-            revoke_reason: when()
-              .when(honest)
-              .then(null)
-              .else('refresh_reuse' as const)
-              .end(),
-            rotation_id: when().when(current).then(randomUUID()).else(ref('rotation_id')).end(),
-            confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
-            rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
-            idle_expires_at: when().when(current).then(clock(idle)).else(ref('idle_expires_at')).end(),
-            gen: when()
-              .when(current)
-              .then(gen + 1)
-              .else(ref('gen'))
-              .end(),
-          }
-        })
-        .where('public_id', '=', publicId)
-        .where(isLive)
-        .where('gen', '>=', gen)
-        .returning(['user_id', 'gen', 'revoked_at'])
-        .executeTakeFirst()
-    },
+    rotate: (session: string, gen: number, limits: SessionLimits) =>
+      rotate.first({ session, gen, next: gen + 1, rotation_id: randomUUID() }, limits),
 
     /** The caller behind an access token, in one indexed query; undefined once anything ended the session or the account. */
     findActor: (session: string, user: string) => findActor.first({ session, user }),
@@ -118,57 +163,24 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
     confirm: (session: string, gen: number) => confirm.count({ session, gen }),
 
     /** The live sessions of an account, newest first. */
-    list: (userId: number, limit: number) =>
-      live()
-        .where('user_id', '=', userId)
-        .select(['public_id', 'created_at', 'rotated_at as last_used_at', 'ip', 'user_agent'])
-        .orderBy('id', 'desc')
-        .limit(limit)
-        .execute(),
+    list: (user_id: number, limit: number) => list.all({ user_id }, limit),
 
-    /** How many sessions of an account live. */
-    async countLive(userId: number): Promise<number> {
-      const { total } = await live()
-        .where('user_id', '=', userId)
-        .select(({ fn }) => fn.countAll<number>().as('total'))
-        .executeTakeFirstOrThrow()
-      return total
-    },
+    countLive: async (user_id: number): Promise<number> => (await countLive.one({ user_id })).total,
 
     /** Gives false when it had ended already. */
-    async revoke(publicId: string, reason: RevokeReason): Promise<boolean> {
-      const revoked = await revoking(reason).where('public_id', '=', publicId).returning('id').executeTakeFirst()
-      return revoked !== undefined
-    },
+    revoke: async (session: string, reason: RevokeReason): Promise<boolean> =>
+      (await revoke.count({ session }, reason)) > 0,
 
     /** Whose a session is or was, and why it was ended, for the audit log. */
-    findFate: (publicId: string) =>
-      query()
-        .selectFrom('sessions')
-        .innerJoin('users', 'users.id', 'sessions.user_id')
-        .where('sessions.public_id', '=', publicId)
-        .select(['users.public_id as user', 'sessions.revoke_reason'])
-        .executeTakeFirst(),
+    findFate: (session: string) => findFate.first({ session }),
 
     /** Ends a session of this account. Gives false when it has no such live one. */
-    async revokeOwn(userId: number, publicId: string, reason: RevokeReason): Promise<boolean> {
-      const revoked = await revoking(reason)
-        .where('user_id', '=', userId)
-        .where('public_id', '=', publicId)
-        .returning('id')
-        .executeTakeFirst()
-      return revoked !== undefined
-    },
+    revokeOwn: async (user_id: number, session: string, reason: RevokeReason): Promise<boolean> =>
+      (await revoke.count({ user_id, session }, reason)) > 0,
 
     /** Ends the sessions of an account, but for the one to keep. Gives how many there were. */
-    async revokeAll(userId: number, reason: RevokeReason, keep?: string): Promise<number> {
-      const revoked = await revoking(reason)
-        .where('user_id', '=', userId)
-        .$if(keep !== undefined, (sessions) => sessions.where('public_id', '!=', keep!))
-        .returning('id')
-        .execute()
-      return revoked.length
-    },
+    revokeAll: (user_id: number, reason: RevokeReason, keep?: string): Promise<number> =>
+      revoke.count({ user_id, keep }, reason),
 
     /** Deletes sessions that ended more than `days` ago, at most `limit`. Gives how many. */
     async purge(days: number, limit: number): Promise<number> {

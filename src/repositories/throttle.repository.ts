@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../db/database.ts'
+import type { Given } from '../db/statements.ts'
 
 /** For guesses at one thing: some are free, then each must wait longer. Seconds. */
 export interface Backoff {
@@ -17,6 +18,10 @@ export interface Quota {
   window: number
 }
 
+interface Counted {
+  key: string
+}
+
 export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
 
 /**
@@ -24,100 +29,106 @@ export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
  * made, in one statement: of a hundred at once exactly the allowed ones pass, whichever process they
  * reach.
  */
-export function createThrottleRepository({ query, clock }: Database) {
-  const uncount = (key: string) =>
+export function createThrottleRepository({ query, prepare, clock }: Database) {
+  const uncount = ({ key }: Given<Counted>) =>
     query()
       .updateTable('throttles')
       .set(({ eb }) => ({ attempts: eb('attempts', '-', 1) }))
       .where('key', '=', key)
       .where('attempts', '>', 0)
 
+  const admit = prepare(({ key }: Given<Counted>, { free, wait, longestWait }: Backoff) => {
+    const doublings = Math.ceil(Math.log2(longestWait / wait))
+    return query()
+      .insertInto('throttles')
+      .values({ key, until: clock(free > 1 ? 0 : wait) })
+      .onConflict((conflict) =>
+        conflict
+          .column('key')
+          .doUpdateSet(({ case: when, eb, ref }) => {
+            const past = eb('throttles.attempts', '-', free - 1)
+            const seconds = when()
+              .when(past, '<', 0)
+              .then(0)
+              .when(past, '>=', doublings)
+              .then(longestWait)
+              .else(sql<number>`cast(${wait} as integer) << (${past})`)
+              .end()
+            return {
+              attempts: eb(ref('throttles.attempts'), '+', 1),
+              until: clock(seconds),
+              updated_at: clock(),
+            }
+          })
+          // A free one needs no wait; asking the clock as well would refuse it for a tick between two servers.
+          .where(({ or, eb }) => or([eb('throttles.attempts', '<', free), eb('throttles.until', '<=', clock())])),
+      )
+      .returning('key')
+  })
+
+  const take = prepare(({ key }: Given<Counted>, { quota, window }: Quota) =>
+    query()
+      .insertInto('throttles')
+      .values({ key, until: clock(window) })
+      .onConflict((conflict) =>
+        conflict
+          .column('key')
+          .doUpdateSet(({ case: when, eb, ref }) => {
+            const over = eb('throttles.until', '<=', clock())
+            return {
+              attempts: when()
+                .when(over)
+                .then(1)
+                .else(eb(ref('throttles.attempts'), '+', 1))
+                .end(),
+              until: when().when(over).then(clock(window)).else(ref('throttles.until')).end(),
+              updated_at: clock(),
+            }
+          })
+          .where(({ or, eb }) => or([eb('throttles.until', '<=', clock()), eb('throttles.attempts', '<', quota)])),
+      )
+      .returning('key'),
+  )
+
+  const find = prepare(({ key }: Given<Counted>) =>
+    query().selectFrom('throttles').where('key', '=', key).select('until'),
+  )
+
+  const usedUp = prepare(({ key }: Given<Counted>, { quota }: Quota) =>
+    query()
+      .selectFrom('throttles')
+      .where('key', '=', key)
+      .where('attempts', '>=', quota)
+      .where('until', '>', clock())
+      .select('key'),
+  )
+
+  const undo = prepare((given: Given<Counted>) => uncount(given).set({ until: clock() }))
+  const giveBack = prepare(uncount)
+  const forget = prepare(({ key }: Given<Counted>) => query().deleteFrom('throttles').where('key', '=', key))
+
   return {
     /** Counts an attempt that makes the next one wait. Gives false when it comes too early itself. */
-    async admit(key: string, { free, wait, longestWait }: Backoff): Promise<boolean> {
-      const doublings = Math.ceil(Math.log2(longestWait / wait))
-      const admitted = await query()
-        .insertInto('throttles')
-        .values({ key, until: clock(free > 1 ? 0 : wait) })
-        .onConflict((conflict) =>
-          conflict
-            .column('key')
-            .doUpdateSet(({ case: when, eb, ref }) => {
-              const past = eb('throttles.attempts', '-', free - 1)
-              const seconds = when()
-                .when(past, '<', 0)
-                .then(0)
-                .when(past, '>=', doublings)
-                .then(longestWait)
-                .else(sql<number>`cast(${wait} as integer) << (${past})`)
-                .end()
-              return {
-                attempts: eb(ref('throttles.attempts'), '+', 1),
-                until: clock(seconds),
-                updated_at: clock(),
-              }
-            })
-            // A free one needs no wait; asking the clock as well would refuse it for a tick between two servers.
-            .where(({ or, eb }) => or([eb('throttles.attempts', '<', free), eb('throttles.until', '<=', clock())])),
-        )
-        .returning('key')
-        .executeTakeFirst()
-      return admitted !== undefined
-    },
+    admit: async (key: string, backoff: Backoff): Promise<boolean> =>
+      (await admit.first({ key }, backoff)) !== undefined,
 
     /** Counts an attempt of a quota. Gives false when it is used up. */
-    async take(key: string, { quota, window }: Quota): Promise<boolean> {
-      const taken = await query()
-        .insertInto('throttles')
-        .values({ key, until: clock(window) })
-        .onConflict((conflict) =>
-          conflict
-            .column('key')
-            .doUpdateSet(({ case: when, eb, ref }) => {
-              const over = eb('throttles.until', '<=', clock())
-              return {
-                attempts: when()
-                  .when(over)
-                  .then(1)
-                  .else(eb(ref('throttles.attempts'), '+', 1))
-                  .end(),
-                until: when().when(over).then(clock(window)).else(ref('throttles.until')).end(),
-                updated_at: clock(),
-              }
-            })
-            .where(({ or, eb }) => or([eb('throttles.until', '<=', clock()), eb('throttles.attempts', '<', quota)])),
-        )
-        .returning('key')
-        .executeTakeFirst()
-      return taken !== undefined
-    },
+    take: async (key: string, quota: Quota): Promise<boolean> => (await take.first({ key }, quota)) !== undefined,
 
     /** Whether a quota is used up. */
-    async isUsedUp(key: string, { quota }: Quota): Promise<boolean> {
-      const found = await query()
-        .selectFrom('throttles')
-        .where('key', '=', key)
-        .where('attempts', '>=', quota)
-        .where('until', '>', clock())
-        .select('key')
-        .executeTakeFirst()
-      return found !== undefined
-    },
+    isUsedUp: async (key: string, quota: Quota): Promise<boolean> => (await usedUp.first({ key }, quota)) !== undefined,
 
     /** Until when attempts under a key come too early. */
-    async until(key: string): Promise<string | undefined> {
-      const found = await query().selectFrom('throttles').where('key', '=', key).select('until').executeTakeFirst()
-      return found?.until
-    },
+    until: async (key: string): Promise<string | undefined> => (await find.first({ key }))?.until,
 
     /** Makes a guess unmade: it does not count, and the next need not wait for it. */
-    undo: (key: string) => uncount(key).set({ until: clock() }).execute(),
+    undo: (key: string) => undo.count({ key }),
 
     /** Gives an attempt of a quota back. */
-    giveBack: (key: string) => uncount(key).execute(),
+    giveBack: (key: string) => giveBack.count({ key }),
 
     /** Begins the count anew. */
-    forget: (key: string) => query().deleteFrom('throttles').where('key', '=', key).execute(),
+    forget: (key: string) => forget.count({ key }),
 
     /** Deletes counts that nobody touched for `days`, at most `limit`. Gives how many. */
     async purge(days: number, limit: number): Promise<number> {

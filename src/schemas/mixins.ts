@@ -71,17 +71,16 @@ export const cursorParameters = {
     description: 'Which page, from 1, the first by default. The deeper, the slower; with `cursor` it is not so.',
   }),
   per_page: perPage,
-  cursor: z
-    .string('must be given once')
-    .max(1000)
+  cursor: text(1, 1000)
     .optional()
     .meta({ description: 'The `next_cursor` of a page, for the next one. Send the same `sort` and filters with it.' }),
   include_total: z
     .enum(['true', 'false'], 'must be true or false')
-    .default('true')
     .transform((value) => value === 'true')
-
+    .default(true)
     .meta({
+      type: 'boolean',
+      enum: undefined,
       description: 'Whether to count all that match. That takes the longer the more there are.',
     }),
 }

@@ -87,7 +87,38 @@ const email = field(
 /** For a refresh token, which is refused later if at all: no limit but that of the body. */
 const anyText = field(readText(0, 1_048_576), about(0, 1000, 'aé한🦊 '))
 const names = { first_name: trimmed(1, 100), last_name: trimmed(1, 100) }
-const pages = { page: optional(parameter(1, 2_147_483_647), 1), per_page: optional(parameter(1, 100), 20) }
+/** Points in time, with what becomes of each. */
+const times = new Map([
+  ['2026-11-22T10:00:00Z', '2026-11-22T10:00:00.000Z'],
+  ['2026-11-22T10:00:00.1239999Z', '2026-11-22T10:00:00.123Z'],
+  ['2026-11-22T10:00:00.000+02:00', '2026-11-22T08:00:00.000Z'],
+  ['2024-02-29T23:30:00-01:00', '2024-03-01T00:30:00.000Z'],
+  ['0001-01-01T00:00:00Z', '0001-01-01T00:00:00.000Z'],
+  ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
+])
+const time = field(
+  (value) => times.get(value as string) ?? refused,
+  mostly(
+    fc.constantFrom(...times.keys()),
+    fc.constantFrom(
+      '2026-11-22',
+      '2026-11-22T10:00:00',
+      '2026-11-22 10:00:00Z',
+      '2026-02-29T00:00:00Z',
+      '2026-11-22T24:00:00Z',
+      '0000-12-31T00:00:00Z',
+      '0001-01-01T00:00:00+01:00',
+      '9999-12-31T23:59:59-01:00',
+      'infinity',
+      'now',
+      '',
+    ),
+  ),
+)
+const yesOrNo = field(
+  (value) => (value === 'true' || value === 'false' ? value === 'true' : refused),
+  mostly(fc.constantFrom('true', 'false'), fc.constantFrom('', '1', 'TRUE', 'yes')),
+)
 const status = oneOf('draft', 'active', 'archived')
 const priority = oneOf(1, 2, 3, 4, 5)
 const description = orNull(text(0, 10_000))
@@ -104,6 +135,18 @@ const publicId = field(
     fc.constantFrom('', '1', '../..'),
   ),
 )
+const list = {
+  page: optional(parameter(1, 2_147_483_647)),
+  per_page: optional(parameter(1, 100), 20),
+  cursor: optional(text(1, 1000)),
+  include_total: optional(yesOrNo, true),
+  sort: optional(oneOf('created_at', '-created_at', 'priority', '-priority', 'name', '-name'), '-created_at'),
+  status: optional(status),
+  priority: optional(parameter(1, 5)),
+  owner: optional(publicId),
+  created_after: optional(time),
+  created_before: optional(time),
+}
 const path = { params: { public_id: publicId } }
 
 export const contract: Record<string, Partial<Record<Part, Record<string, Field>>>> = {
@@ -114,8 +157,8 @@ export const contract: Record<string, Partial<Record<Part, Record<string, Field>
   revokeSession: path,
   updateProfile: { body: { first_name: optional(names.first_name), last_name: optional(names.last_name) } },
   changePassword: { body: { old_password: text(1, 128), new_password: text(8, 128) } },
-  listItems: { querystring: { ...pages, status: optional(status) } },
-  searchItems: { querystring: { q: text(1, 100), ...pages } },
+  listItems: { querystring: list },
+  searchItems: { querystring: { q: text(1, 100), ...list } },
   createItem: {
     body: {
       name: trimmed(1, 100),

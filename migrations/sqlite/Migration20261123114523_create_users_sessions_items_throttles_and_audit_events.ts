@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123112243_create_users_sessions_items_throttles_and_audit_events extends Migration {
+export class Migration20261123114523_create_users_sessions_items_throttles_and_audit_events extends Migration {
 
-  override name = 'Migration20261123112243_create_users_sessions_items_throttles_and_audit_events';
+  override name = 'Migration20261123114523_create_users_sessions_items_throttles_and_audit_events';
 
   override up(): void | Promise<void> {
     this.addSql(`create table \`audit_events\` (\`id\` integer not null primary key autoincrement, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`event\` text not null, \`user_public_id\` text null, \`session_public_id\` text null, \`reason\` text null, \`sessions\` integer null, \`ip\` text null, \`user_agent\` text null, \`request_id\` text null, \`kept_until\` datetime not null);`);
@@ -29,14 +29,14 @@ export class Migration20261123112243_create_users_sessions_items_throttles_and_a
 
     this.addSql(`create table \`items\` (\`id\` integer not null primary key autoincrement, \`public_id\` text not null default (lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))), \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`deleted_at\` datetime null, \`is_deleted\` boolean generated always as (deleted_at is not null) stored, \`name\` text not null, \`description\` text null, \`name_folded\` text not null, \`description_folded\` text null, \`status\` text check (\`status\` in ('draft', 'active', 'archived')) not null default 'draft', \`priority\` integer not null default 1, \`owner_id\` bigint null, constraint \`items_owner_id_foreign\` foreign key (\`owner_id\`) references \`users\` (\`id\`) on delete set null, constraint \`items_priority_range\` check (priority >= 1 and priority <= 5));`);
     this.addSql(`create unique index \`items_public_id_unique\` on \`items\` (\`public_id\`);`);
-    this.addSql(`create index \`items_newest\` on \`items\` (\`created_at\`, \`id\`) where deleted_at is null;`);
-    this.addSql(`create index \`items_by_status\` on \`items\` (\`status\`, \`created_at\`, \`id\`) where deleted_at is null;`);
-    this.addSql(`create index \`items_by_priority\` on \`items\` (\`priority\`, \`created_at\`, \`id\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_newest\` on \`items\` (\`created_at\`, \`id\`, \`deleted_at\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_status\` on \`items\` (\`status\`, \`created_at\`, \`id\`, \`deleted_at\`) where deleted_at is null;`);
+    this.addSql(`create index \`items_by_priority\` on \`items\` (\`priority\`, \`created_at\`, \`id\`, \`deleted_at\`) where deleted_at is null;`);
     this.addSql(`create index \`items_by_name\` on \`items\` (\`name_folded\`, \`id\`) where deleted_at is null;`);
-    this.addSql(`create index \`items_by_owner\` on \`items\` (\`owner_id\`, \`created_at\`, \`id\`);`);
+    this.addSql(`create index \`items_by_owner\` on \`items\` (\`owner_id\`, \`created_at\`, \`id\`, \`deleted_at\`);`);
     this.addSql(`create virtual table items_search using fts5(name_folded, description_folded, content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1');`);
     this.addSql(`create trigger items_search_add after insert on items begin insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null) and id = new.id; end;`);
-    this.addSql(`create trigger items_search_change after update of deleted_at, name_folded, description_folded on items begin delete from items_search where rowid = old.id; insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null) and id = new.id; end;`);
+    this.addSql(`create trigger items_search_change after update of id, deleted_at, name_folded, description_folded on items begin delete from items_search where rowid = old.id; insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null) and id = new.id; end;`);
     this.addSql(`create trigger items_search_remove after delete on items begin delete from items_search where rowid = old.id; end;`);
     this.addSql(`insert into items_search (rowid, name_folded, description_folded) select id, name_folded, description_folded from items where (deleted_at is null);`);
   }

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123112243_create_users_sessions_items_throttles_and_audit_events extends Migration {
+export class Migration20261123114523_create_users_sessions_items_throttles_and_audit_events extends Migration {
 
-  override name = 'Migration20261123112243_create_users_sessions_items_throttles_and_audit_events';
+  override name = 'Migration20261123114523_create_users_sessions_items_throttles_and_audit_events';
 
   override up(): void | Promise<void> {
     this.addSql(`create table "audit_events" ("id" bigserial primary key, "created_at" timestamptz(3) not null default now(), "event" varchar(50) not null, "user_public_id" uuid null, "session_public_id" uuid null, "reason" varchar(50) null, "sessions" int null, "ip" text null, "user_agent" varchar(400) null, "request_id" varchar(128) null, "kept_until" timestamptz(3) not null);`);
@@ -28,11 +28,11 @@ export class Migration20261123112243_create_users_sessions_items_throttles_and_a
 
     this.addSql(`create table "items" ("id" bigserial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "name" varchar(100) not null, "description" text null, "name_folded" text collate "C" not null, "description_folded" text collate "C" null, "status" text not null default 'draft', "priority" int not null default 1, "owner_id" bigint null);`);
     this.addSql(`alter table "items" add constraint "items_public_id_unique" unique ("public_id");`);
-    this.addSql(`create index "items_newest" on "items" ("created_at", "id") where deleted_at is null;`);
-    this.addSql(`create index "items_by_status" on "items" ("status", "created_at", "id") where deleted_at is null;`);
-    this.addSql(`create index "items_by_priority" on "items" ("priority", "created_at", "id") where deleted_at is null;`);
+    this.addSql(`create index "items_newest" on "items" ("created_at", "id", "deleted_at") where deleted_at is null;`);
+    this.addSql(`create index "items_by_status" on "items" ("status", "created_at", "id", "deleted_at") where deleted_at is null;`);
+    this.addSql(`create index "items_by_priority" on "items" ("priority", "created_at", "id", "deleted_at") where deleted_at is null;`);
     this.addSql(`create index "items_by_name" on "items" ("name_folded", "id") where deleted_at is null;`);
-    this.addSql(`create index "items_by_owner" on "items" ("owner_id", "created_at", "id");`);
+    this.addSql(`create index "items_by_owner" on "items" ("owner_id", "created_at", "id", "deleted_at");`);
     this.addSql(`create extension if not exists pg_trgm;`);
     this.addSql(`create index items_search on items using gin (name_folded gin_trgm_ops, description_folded gin_trgm_ops) where deleted_at is null;`);
 

@@ -1,0 +1,62 @@
+import { sql } from 'kysely'
+import { afterEach, describe, expect, test } from 'vitest'
+import { UnavailableError } from '../../src/core/errors.ts'
+import { openDatabase, type Database } from '../../src/db/database.ts'
+import { createItemRepository } from '../../src/repositories/item.repository.ts'
+import { behindPgbouncer, freshDatabase } from '../support/databases.ts'
+import { settings } from '../support/settings.ts'
+
+const opened: Database[] = []
+const open = (url: string, overrides: Record<string, string> = {}) => {
+  opened.push(openDatabase(settings({ DATABASE_URL: url, DATABASE_POOL_SIZE: '1', ...overrides })))
+  return opened.at(-1)!
+}
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((database) => database.close()))
+})
+
+// A PgBouncer gives the connections to others, and names to none.
+describe.skipIf(behindPgbouncer)('on postgresql alone', () => {
+  const namesOf = async ({ query }: Database) =>
+    (
+      await sql<{
+        name: string
+        statement: string
+      }>`select name, statement from pg_prepared_statements order by name`.execute(query())
+    ).rows
+
+  test('what is sent with values is parsed once, under a name; not where that is switched off', async () => {
+    const url = await freshDatabase('postgresql')
+    for (const [setting, prepared] of [
+      ['true', 1],
+      ['false', 0],
+    ] as const) {
+      const database = open(url, { DATABASE_PREPARED_STATEMENTS: setting })
+      const items = createItemRepository(database)
+      for (let round = 0; round < 5; round++) await items.find('00000000-0000-4000-8000-000000000000')
+      const names = await namesOf(database)
+      expect(names).toHaveLength(prepared)
+      for (const { statement } of names) expect(statement).toContain('from "items"')
+    }
+  })
+
+  test('a connection keeps a limited number, and what comes later is sent as it is', async () => {
+    const database = open(await freshDatabase('postgresql'))
+    for (let n = 0; n < 520; n++) {
+      const { rows } = await sql<{ n: number }>`select ${n}::integer as ${sql.ref(`n${n}`)}`.execute(database.query())
+      expect(rows).toEqual([{ [`n${n}`]: n }])
+    }
+    expect(await namesOf(database)).toHaveLength(500)
+  })
+
+  test('a transaction that meets a changed column ends in an outage, and the next one does not', async () => {
+    const database = open(await freshDatabase('postgresql'))
+    const items = createItemRepository(database)
+    const { public_id } = await items.add({ name: 'there' })
+    await items.find(public_id)
+    await sql`alter table items alter column name type varchar(200)`.execute(database.query())
+    const find = () => database.transaction(() => items.find(public_id))
+    await expect(find()).rejects.toThrow(UnavailableError)
+    expect(await find()).toMatchObject({ name: 'there' })
+  })
+})
