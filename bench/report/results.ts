@@ -35,7 +35,7 @@ export interface Share {
 }
 
 /** Of starts each, and after each tenth of the requests. */
-export interface Start {
+interface Start {
   requests: number
   start_ms: number[]
   start_cpu_ms: number[]
@@ -43,7 +43,7 @@ export interface Start {
   growing_mib: number[]
 }
 
-export interface Run {
+interface Run {
   ended: string
   commit: string
   parameters: string[]
