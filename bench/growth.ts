@@ -7,10 +7,9 @@
 // waits for anything else, each request is sent again and again, in rounds: the first page with its total, the same
 // without, the page that a cursor in the middle of the table leads to, and a search for a word that one item has.
 // Told are medians over the rounds of the time until the answer (p50), and of the processor time that server and
-// database took for it. PostgreSQL is vacuumed and analysed after it grew, as it would do itself a little later.
+// database took for it. The command that grows the table also analyses it.
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { sql } from 'kysely'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { Outcome } from './load/clients.ts'
 import { toText, type Requested } from './load/requests.ts'
@@ -18,7 +17,7 @@ import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { figures, machine, median, writeJson, type Growth } from './report/results.ts'
 import { table } from './support/figures.ts'
 import { newEmail, register, send } from './support/requests.ts'
-import { onWorkbench, template, withDatabase, type Server, type Workbench } from './support/workbench.ts'
+import { onWorkbench, template, type Server, type Workbench } from './support/workbench.ts'
 import { serverSettings } from './variants.ts'
 
 const { values: options } = parseArgs({
@@ -59,14 +58,11 @@ async function cursorAt({ address }: Server, depth: number): Promise<string> {
   return encodeURIComponent(data.pagination.next_cursor)
 }
 
-/** Grows the table to a size, among them one item with a rare word. */
-async function grow(bench: Workbench, databaseUrl: string, size: number): Promise<number> {
+/** Grows the table to a size. Gives the seconds that it took. */
+function grow(bench: Workbench, databaseUrl: string, size: number): number {
   const begin = performance.now()
   bench.app(databaseUrl, 'db', 'seed', '--items', String(size))
-  const seconds = (performance.now() - begin) / 1000
-  if (databaseUrl.startsWith('postgresql:'))
-    await withDatabase(databaseUrl, ({ query }) => sql`vacuum analyze items`.execute(query()))
-  return seconds
+  return (performance.now() - begin) / 1000
 }
 
 async function addRareItem(server: Server): Promise<void> {
@@ -100,7 +96,7 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   const databasePid = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
   const found: Growth[] = []
   for (const [at, size] of sizes.entries()) {
-    const seconds = await grow(bench, databaseUrl, size)
+    const seconds = grow(bench, databaseUrl, size)
     console.log(`\n${kind}: ${size} items, the last of them made in ${seconds.toFixed(0)} s`)
     const server = await bench.start(template, databaseUrl, { ...serverSettings, DATABASE_TIMEOUT_SECONDS: '600' })
     if (at === 0) await addRareItem(server)

@@ -1,6 +1,6 @@
 // Whether the peers answer as the template does: each is started on the template's own database, and asked the same.
 import { deepStrictEqual } from 'node:assert/strict'
-import { addItems } from '../../src/db/bulk-seed.ts'
+import { addItems, countRows } from '../../src/db/bulk-seed.ts'
 import { newEmail, register, send } from '../support/requests.ts'
 import { databaseKinds, onWorkbench, withDatabase, type Server } from '../support/workbench.ts'
 import { installPeers, peers } from './index.ts'
@@ -12,7 +12,8 @@ const unknown = '00000000-0000-4000-8000-000000000000'
 const fill = ({ databaseUrl }: Server): Promise<string[]> =>
   withDatabase(databaseUrl, async (database) => {
     const { query, clock } = database
-    await addItems(database, 45, () => {})
+    const tally = await countRows(database, 'items')
+    await addItems(database, { start: tally, wanted: tally.count + 45, advance: () => {} })
     const rows = await query().selectFrom('items').select(['id', 'public_id']).orderBy('id', 'desc').execute()
     await query().updateTable('items').set({ deleted_at: clock() }).where('id', '=', rows[3]!.id).execute()
     return [rows[0]!.public_id, rows[1]!.public_id]

@@ -7,14 +7,14 @@ import { createLine } from './line.ts'
 
 const { builtins } = pg.types
 
-/** Statements that a connection keeps, at most: what is sent is of a fixed number, but for bulk and lists in all their forms. */
+/** Statements that a connection keeps. With more, as lists in all their forms can make, it is worn out, and replaced. */
 const preparedStatements = 500
 
 /** PostgreSQL, through a pool of connections. A statement, a lock and the wait for a connection have one time limit. */
 export function postgresqlEngine(config: EngineConfig): Engine {
   const { DATABASE_URL: url, DATABASE_PREPARED_STATEMENTS: prepared } = config
   const timeout = config.DATABASE_TIMEOUT_SECONDS * 1000
-  const names = new Map<string, string>()
+  const isWornOut = (client: pg.PoolClient) => (statements.get(client)?.size ?? 0) >= preparedStatements
   const pool = new pg.Pool({
     connectionString: url,
     max: config.DATABASE_POOL_SIZE,
@@ -29,7 +29,7 @@ export function postgresqlEngine(config: EngineConfig): Engine {
   })
   // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
   pool.on('error', () => {})
-  pool.on('connect', (client) => adaptQueries(client, prepared ? names : undefined))
+  pool.on('connect', (client) => adaptQueries(client, prepared))
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
   const line = createLine(config.DATABASE_QUEUE_SIZE)
@@ -41,6 +41,10 @@ export function postgresqlEngine(config: EngineConfig): Engine {
       // Whatever the reason: who cannot connect has no database.
       if (error instanceof UnavailableError) throw error
       throw new UnavailableError('The database is not available right now', { cause: error })
+    }
+    if (isWornOut(client)) {
+      client.release(true)
+      return take()
     }
     if (!pool.ending) return client
     // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
@@ -78,6 +82,11 @@ export function postgresqlEngine(config: EngineConfig): Engine {
         ? sql`pg_database_size(current_database())`
         : sql`pg_total_relation_size(quote_ident(${table})::regclass)`,
     version: sql`'PostgreSQL ' || current_setting('server_version')`,
+    unpack: (table, columns, json) =>
+      sql`select ${sql.join(columns.map((name) => sql.ref(name)))} from json_populate_recordset(null::${sql.table(table)}, ${json})`,
+    // Also marks pages as visible to all, without which a count reads the table beside its index.
+    settle: (table) => `vacuum (analyze) ${table}`,
+    tidy: async () => {},
     backup: async (file) => (await import('./postgresql-backup.ts')).backup(url, file),
     restore: async (file) => (await import('./postgresql-backup.ts')).restore(url, file),
   }
@@ -111,14 +120,15 @@ export const dropStatements = `
 /**
  * Makes a connection explain its errors, give itself up when it no longer answers, and have the database parse each
  * statement once.
- * @param names those of the statements, by their text; what has none is parsed each time
  */
-function adaptQueries(client: pg.PoolClient, names: Map<string, string> | undefined): void {
+function adaptQueries(client: pg.PoolClient, prepared: boolean): void {
+  const names = new Map<string, string>()
+  statements.set(client, names)
   // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
   client.on('error', () => {})
   const send = client.query.bind(client) as (query: unknown, values?: unknown) => unknown
   const query = (text: unknown, values?: unknown[]) => {
-    const name = names && typeof text === 'string' && values?.length ? nameOf(text, names) : undefined
+    const name = prepared && typeof text === 'string' && values?.length ? nameOf(text, names) : undefined
     const result = name === undefined ? send(text, values) : send({ name, text, values })
     if (!(result instanceof Promise)) return result
     return result.catch((error: Error) => {
@@ -132,7 +142,10 @@ function adaptQueries(client: pg.PoolClient, names: Map<string, string> | undefi
   client.query = query as typeof client.query
 }
 
-/** The name of a statement, as long as there are few: one for each distinct text, on all connections. */
+/** The names of the statements that a connection keeps, by their text. */
+const statements = new WeakMap<pg.PoolClient, Map<string, string>>()
+
+/** The name of a statement; undefined when there are enough. */
 function nameOf(text: string, names: Map<string, string>): string | undefined {
   const known = names.get(text)
   if (known !== undefined || names.size >= preparedStatements) return known

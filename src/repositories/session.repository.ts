@@ -22,7 +22,7 @@ type NewSession = SessionOrigin & { user_id: number }
 interface Rotation {
   session: string
   gen: number
-  next: number
+  successor: number
   rotation_id: string
 }
 
@@ -50,34 +50,35 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
       .returning(['public_id', 'gen']),
   )
 
-  const rotate = prepare(({ session, gen: presented, next, rotation_id }: Given<Rotation>, limits: SessionLimits) =>
-    query()
-      .updateTable('sessions')
-      .set(({ case: when, eb, and, or, ref }) => {
-        const current = eb('gen', '=', presented)
-        const retry = and([
-          eb('gen', '=', next),
-          or([eb('rotated_at', '>=', clock(-limits.leeway)), eb('confirmed_gen', '<', ref('gen'))]),
-        ])
-        const honest = or([current, retry])
-        return {
-          revoked_at: when().when(honest).then(null).else(clock()).end(),
-          revoke_reason: when()
-            .when(honest)
-            .then(null)
-            .else('refresh_reuse' as const)
-            .end(),
-          rotation_id: when().when(current).then(rotation_id).else(ref('rotation_id')).end(),
-          confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
-          rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
-          idle_expires_at: when().when(current).then(clock(limits.idle)).else(ref('idle_expires_at')).end(),
-          gen: when().when(current).then(next).else(ref('gen')).end(),
-        }
-      })
-      .where('public_id', '=', session)
-      .where(isLive)
-      .where('gen', '>=', presented)
-      .returning(['user_id', 'gen', 'revoked_at']),
+  const rotate = prepare(
+    ({ session, gen: presented, successor, rotation_id }: Given<Rotation>, limits: SessionLimits) =>
+      query()
+        .updateTable('sessions')
+        .set(({ case: when, eb, and, or, ref }) => {
+          const current = eb('gen', '=', presented)
+          const retry = and([
+            eb('gen', '=', successor),
+            or([eb('rotated_at', '>=', clock(-limits.leeway)), eb('confirmed_gen', '<', ref('gen'))]),
+          ])
+          const honest = or([current, retry])
+          return {
+            revoked_at: when().when(honest).then(null).else(clock()).end(),
+            revoke_reason: when()
+              .when(honest)
+              .then(null)
+              .else('refresh_reuse' as const)
+              .end(),
+            rotation_id: when().when(current).then(rotation_id).else(ref('rotation_id')).end(),
+            confirmed_gen: when().when(current).then(ref('gen')).else(ref('confirmed_gen')).end(),
+            rotated_at: when().when(current).then(clock()).else(ref('rotated_at')).end(),
+            idle_expires_at: when().when(current).then(clock(limits.idle)).else(ref('idle_expires_at')).end(),
+            gen: when().when(current).then(successor).else(ref('gen')).end(),
+          }
+        })
+        .where('public_id', '=', session)
+        .where(isLive)
+        .where('gen', '>=', presented)
+        .returning(['user_id', 'gen', 'revoked_at']),
   )
 
   const findActor = prepare(({ session, user }: Given<{ session: string; user: string }>) =>
@@ -154,7 +155,7 @@ export function createSessionRepository({ query, prepare, clock }: Database) {
      * @returns undefined when no live session takes the token; `revoked_at` is set on theft
      */
     rotate: (session: string, gen: number, limits: SessionLimits) =>
-      rotate.first({ session, gen, next: gen + 1, rotation_id: randomUUID() }, limits),
+      rotate.first({ session, gen, successor: gen + 1, rotation_id: randomUUID() }, limits),
 
     /** The caller behind an access token, in one indexed query; undefined once anything ended the session or the account. */
     findActor: (session: string, user: string) => findActor.first({ session, user }),

@@ -40,13 +40,20 @@ describe.skipIf(behindPgbouncer)('on postgresql alone', () => {
     }
   })
 
-  test('a connection keeps a limited number, and what comes later is sent as it is', async () => {
-    const database = open(await freshDatabase('postgresql'))
-    for (let n = 0; n < 520; n++) {
+  test('a connection keeps a limited number, and is replaced when it has them', async () => {
+    const database = open(await freshDatabase('postgresql'), { DATABASE_POOL_SIZE: '1' })
+    const send = async (n: number) => {
       const { rows } = await sql<{ n: number }>`select ${n}::integer as ${sql.ref(`n${n}`)}`.execute(database.query())
       expect(rows).toEqual([{ [`n${n}`]: n }])
     }
-    expect(await namesOf(database)).toHaveLength(500)
+    for (let n = 0; n < 510; n++) await send(n)
+    expect(await namesOf(database)).toHaveLength(10)
+    // Within a transaction it goes on, with what comes then unnamed.
+    await database.transaction(async () => {
+      for (let n = 0; n < 510; n++) await send(n)
+      expect(await namesOf(database)).toHaveLength(500)
+    })
+    expect(await namesOf(database)).toHaveLength(0)
   })
 
   test('a transaction that meets a changed column ends in an outage, and the next one does not', async () => {
