@@ -1,7 +1,7 @@
 // Does a request take longer when the table grows? The template with 10 thousand, 1 million and 10 million items.
 //
 //   npm run bench:growth -- [--only sqlite,postgresql] [--sizes 10000,1000000,10000000] [--requests list,deep,search]
-//                           [--seconds 3] [--rounds 5] [--json file] [--charts folder]
+//                           [--seconds 3] [--rounds 5] [--json file]
 //
 // One table, made by `npx app db seed --items N` and then grown to the next size. On one connection, so that nothing
 // waits for anything else, each request is sent again and again, in rounds: the first page with its total, the same
@@ -14,8 +14,7 @@ import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { Outcome } from './load/clients.ts'
 import { toText, type Requested } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
-import { drawCharts } from './report/charts.ts'
-import { machine, median, writeJson, type Growth } from './report/results.ts'
+import { figures, machine, median, writeJson, type Growth } from './report/results.ts'
 import { table } from './support/figures.ts'
 import { newEmail, register, send } from './support/requests.ts'
 import { onWorkbench, template, type Server, type Workbench } from './support/workbench.ts'
@@ -29,7 +28,6 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
     json: { type: 'string' },
-    charts: { type: 'string' },
   },
 })
 const sizes = options.sizes.split(',').map(Number)
@@ -112,8 +110,6 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   return found
 }
 
-const cpu = ({ cpu_us }: Outcome) => Object.values(cpu_us).reduce((sum, value) => sum + value, 0)
-
 /** A row for each request and figure: its medians by size, and the last by the first. */
 function print(kind: DatabaseKind, found: Growth[]): void {
   const rows = options.requests.split(',').flatMap((name) => {
@@ -123,7 +119,7 @@ function print(kind: DatabaseKind, found: Growth[]): void {
       const factor = (medians.at(-1)! / medians[0]!).toFixed(2)
       return [`${titles[name]!}, ${unit}`, ...medians.map((value) => value.toFixed(2)), factor]
     }
-    return [row('p50 ms', ({ p50_ms }) => p50_ms), row('CPU ms', (outcome) => cpu(outcome) / 1000)]
+    return [row('p50 ms', figures.p50), row('CPU ms', (outcome) => figures.wholeCpu(outcome) / 1000)]
   })
   console.log(`\n${kind}\n\n${table([['', ...sizes.map((size) => size.toLocaleString('en')), 'growth'], ...rows])}`)
 }
@@ -136,7 +132,6 @@ await onWorkbench(async (bench) => {
       results.push(...(await run(bench, tool, kind)))
     const report = { ...machine(), growth: results }
     if (options.json !== undefined) writeJson(options.json, report)
-    if (options.charts !== undefined) drawCharts(options.charts, report)
   } finally {
     tool.stop()
   }

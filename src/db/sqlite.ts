@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { sql, type SqliteDatabase } from 'kysely'
+import { CompiledQuery, sql, type SqliteDatabase } from 'kysely'
 import { projectRoot } from '../core/config.ts'
 import { fold } from '../core/fold.ts'
 import type { Engine, EngineConfig } from './engine.ts'
@@ -61,6 +61,7 @@ export function sqliteEngine(
     unpack: (_table, columns, json) =>
       sql`select ${sql.join(columns.map((name) => sql`value ->> ${sql.lit(name)}`))} from json_each(${json})`,
     settle: (table) => `analyze ${table}`,
+    tidy: () => driver.run(CompiledQuery.raw('pragma optimize')),
     backup: async (target) => (await import('./sqlite-backup.ts')).backup(path, target),
     restore: async (source) => (await import('./sqlite-backup.ts')).restore(path, source),
   }
@@ -120,7 +121,10 @@ function prepare(database: DatabaseSync, text: string) {
   }
   return {
     reader: columns.length > 0,
-    all: (parameters: readonly unknown[]) => statement.all(...bind(parameters)).map(read),
+    all(parameters: readonly unknown[]) {
+      const rows = statement.all(...bind(parameters))
+      return flags.length > 0 ? rows.map(read) : rows
+    },
     run: (parameters: readonly unknown[]) => statement.run(...bind(parameters)),
     *iterate(parameters: readonly unknown[]) {
       for (const row of statement.iterate(...bind(parameters))) yield read(row)
