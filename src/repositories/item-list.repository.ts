@@ -126,7 +126,7 @@ export function createItemListRepository({ query, prepare, contains, matches, se
 
   function newest(items: Items): Items {
     const found = inOrder(items.selectAll(), orderOf('-created_at')).limit(sql.lit(reach))
-    return query().selectFrom(found.as('items')) as unknown as Items
+    return query().selectFrom(found.as('items'))
   }
 
   /**
