@@ -33,8 +33,7 @@ export interface Database {
   /** Whether a text is like a pattern, which `likePattern` has made. */
   contains(text: Expression<string | null>, pattern: Expression<string>): Expression<SqlBool>
   fold: Engine['fold']
-  matches: Engine['matches']
-  searchPhrase: Engine['searchPhrase']
+  search: Engine['search']
   /** Resolves if the database answers. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -86,8 +85,7 @@ export function openDatabase(config: DatabaseConfig): Database {
       else tell()
     },
     clock: engine.clock,
-    matches: engine.matches,
-    searchPhrase: engine.searchPhrase,
+    search: engine.search,
     contains: (text, pattern) => sql`${text} like ${pattern} escape '\\'`,
     fold: engine.fold,
     async ping() {

@@ -1,4 +1,4 @@
-import type { CompiledQuery, Dialect, Expression, QueryResult, RawBuilder, SqlBool } from 'kysely'
+import type { CompiledQuery, Dialect, Expression, QueryResult, RawBuilder } from 'kysely'
 import type { Config } from '../core/config.ts'
 
 export type EngineConfig = Pick<
@@ -10,11 +10,24 @@ export type EngineConfig = Pick<
   | 'DATABASE_PREPARED_STATEMENTS'
 >
 
-/** A trigram index, as a model declares it: by its name, over text columns, of rows with a key. */
+/** A trigram index, as a model declares it: by its name, over text columns of a table. */
 interface TrigramIndex {
   index: string
-  key: string
+  table: string
   columns: readonly string[]
+}
+
+/** How rows are found whose texts contain a text, letter by letter. Only three letters or digits in a row make it quick. */
+interface TrigramSearch {
+  /** What `find` takes for a text. */
+  phrase(part: string): string
+  /** All rows of the table with the text in one of the columns. */
+  find(index: TrigramIndex, phrase: Expression<string>): RawBuilder<unknown>
+  /**
+   * The first rows that a query finds, in no order. It is planned as if all were wanted: for the sake of a few the
+   * databases would rather read through the table, which is wrong where there are none.
+   */
+  some(found: Expression<unknown>, limit: number): RawBuilder<Record<string, unknown>>
 }
 
 /** What differs between the databases. Everything else is one code base; nothing outside `db/` asks which it is. */
@@ -32,10 +45,7 @@ export interface Engine {
   clock(seconds?: number | Expression<number>): RawBuilder<string>
   /** The text without letter case, beyond ASCII too. */
   fold(text: Expression<string | null>): RawBuilder<string>
-  /** What `matches` takes for a text that is to be found. */
-  searchPhrase(part: string): string
-  /** Whether a column of a trigram index contains a text, letter by letter. Only three letters and digits in a row make it quick. */
-  matches(index: TrigramIndex, phrase: Expression<string>): RawBuilder<SqlBool>
+  readonly search: TrigramSearch
   /** Taken in a transaction, keeps every other migrator out until it ends. */
   readonly migrationLock: string
   /** Statements that select, as `statement`, what drops each thing in the database, in the order to run them in. */

@@ -68,12 +68,14 @@ export function postgresqlEngine(config: EngineConfig): Engine {
     exists: () => true,
     clock: (seconds) => (seconds === undefined ? sql`now()` : sql`now() + make_interval(secs => ${seconds})`),
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
-    searchPhrase: likePattern,
-    matches: ({ columns }, phrase) =>
-      sql`(${sql.join(
-        columns.map((column) => sql`${sql.ref(column)} like ${phrase}`),
-        sql` or `,
-      )})`,
+    search: {
+      phrase: likePattern,
+      find: ({ table, columns }, phrase) => {
+        const contained = columns.map((column) => sql`${sql.ref(column)} like ${phrase}`)
+        return sql`(select * from ${sql.table(table)} where ${sql.join(contained, sql` or `)})`
+      },
+      some: (found, limit) => sql`(with found as materialized ${found} select * from found limit ${sql.lit(limit)})`,
+    },
     migrationLock,
     dropStatements,
     tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,

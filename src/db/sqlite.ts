@@ -40,10 +40,16 @@ export function sqliteEngine(
         ? sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
         : sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${seconds} || ' seconds')`,
     fold: (text) => sql`fold(${text})`,
-    // A phrase of the trigrams of a text is the text; only its quotes need care.
-    searchPhrase: (part) => `"${part.replaceAll('"', '""')}"`,
-    matches: ({ index, key }, phrase) =>
-      sql`${sql.ref(key)} in (select rowid from ${sql.table(index)} where ${sql.table(index)} match ${phrase})`,
+    search: {
+      // A phrase of the trigrams of a text is the text; only its quotes need care.
+      phrase: (part) => `"${part.replaceAll('"', '""')}"`,
+      // `cross join` reads them in this order: the index first, and no further than is wanted.
+      find: ({ index, table }, phrase) => {
+        const [found, rows] = [sql.table(index), sql.table(table)]
+        return sql`(select ${rows}.* from ${found} cross join ${rows} on ${rows}.id = ${found}.rowid where ${found} match ${phrase})`
+      },
+      some: (found, limit) => sql`(select * from ${found} limit ${sql.lit(limit)})`,
+    },
     // BEGIN IMMEDIATE has taken the lock already.
     migrationLock: 'select 1',
     // Virtual tables first: their own tables go with them.

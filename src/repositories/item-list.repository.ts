@@ -55,11 +55,14 @@ export function placeOf(
 
 // How a search goes about it, so that it ends soon in a table of any size:
 // - A rare word is found by the index, whole, and then filtered, ordered and counted.
-// - A common one would be found too often: the list is read in its order, and compared, until the page is full.
+// - A common one would be found too often: the list is read in its order, and compared, until the page is full. Where
+//   the word is not common in that part of the list, the index is asked for all after all.
 // - One without three letters or digits in a row has no index: the newest items are compared.
 
 /** A word is rare if no more items contain it. */
 const rare = 1000
+/** So many items of a list are compared with a common word. */
+const near = 20_000
 /** So many of the newest items are compared with a word that has no index. */
 const reach = 100_000
 const hasTrigram = /[\p{L}\p{N}]{3}/u
@@ -72,84 +75,81 @@ type Items = SelectQueryBuilder<Tables, 'items', object>
 export type ItemListRepository = ReturnType<typeof createItemListRepository>
 
 /** The items as lists: filtered, searched, ordered, counted. Live ones alone. */
-export function createItemListRepository({ query, prepare, contains, matches, searchPhrase }: Database) {
+export function createItemListRepository({ query, prepare, contains, search }: Database) {
   const searched = ['name_folded', 'description_folded'] as const
   const listed = [...itemColumns, 'id', 'name_folded', 'owner_id'] as const
 
-  function matching({ status, priority, owner, created_after, created_before }: Given<ItemFilter>): Items {
-    let items: Items = query().selectFrom('items').where('items.deleted_at', 'is', null)
-    if (status) items = items.where('status', '=', status)
-    if (priority) items = items.where('priority', '=', priority)
+  const items = () => query().selectFrom('items') as Items
+  const among = (some: Items) => query().selectFrom(some.selectAll().as('items')) as Items
+
+  /** Every item that contains a word that the index knows. */
+  const indexed = (phrase: Expression<string>) =>
+    query().selectFrom(
+      search.find({ index: 'items_search', table: 'items', columns: searched }, phrase).as('items'),
+    ) as Items
+
+  const compared = (some: Items, pattern: Expression<string>) =>
+    some.where(({ or, ref }) => or(searched.map((column) => contains(ref(column), pattern))))
+
+  function matching(some: Items, { status, priority, owner, created_after, created_before }: Given<ItemFilter>): Items {
+    let matched = some.where('items.deleted_at', 'is', null)
+    if (status) matched = matched.where('status', '=', status)
+    if (priority) matched = matched.where('priority', '=', priority)
     if (owner)
-      items = items.where('owner_id', '=', ({ selectFrom }) =>
+      matched = matched.where('owner_id', '=', ({ selectFrom }) =>
         selectFrom('users').where('users.public_id', '=', owner).select('users.id'),
       )
-    if (created_after) items = items.where('created_at', '>', created_after)
-    if (created_before) items = items.where('created_at', '<', created_before)
-    return items
+    if (created_after) matched = matched.where('created_at', '>', created_after)
+    if (created_before) matched = matched.where('created_at', '<', created_before)
+    return matched
   }
 
-  const indexed = (items: Items, phrase: Expression<string>) =>
-    items.where(matches({ index: 'items_search', key: 'items.id', columns: searched }, phrase))
-
-  const compared = (items: Items, pattern: Expression<string>) =>
-    items.where(({ or, ref }) => or(searched.map((column) => contains(ref(column), pattern))))
-
-  const inOrder = (items: Items, { columns, direction }: ReturnType<typeof orderOf>) =>
-    columns.reduce((ordered, column) => ordered.orderBy(column, direction), items)
+  /** Items in an order, behind a place in it if one is given. */
+  function inOrder(some: Items, sort: ItemSort, given: Given<ItemPlace> = {}): Items {
+    const order = orderOf(sort)
+    const ordered = order.columns.reduce((part, column) => part.orderBy(column, order.direction), some)
+    if (!given.after_id) return ordered
+    const columns = sql.join(order.columns.map((column) => sql.ref(column)))
+    const place = sql.join(order.columns.map((column) => given[`after_${column}`]))
+    return ordered.where(sql<boolean>`(${columns}) ${sql.raw(order.direction === 'desc' ? '<' : '>')} (${place})`)
+  }
 
   /** The part of the items that a range is. */
-  function range(items: Items, given: Given<Values>, { sort, limit }: Choice) {
-    const order = orderOf(sort)
-    let part = inOrder(items, order)
-    if (given.after_id) {
-      const columns = sql.join(order.columns.map((column) => sql.ref(column)))
-      const place = sql.join(order.columns.map((column) => given[`after_${column}`]))
-      part = part.where(sql<boolean>`(${columns}) ${sql.raw(order.direction === 'desc' ? '<' : '>')} (${place})`)
-    }
-    if (given.offset) part = part.offset(given.offset)
-    return part
+  function range(some: Items, given: Given<Values>, { sort, limit }: Choice) {
+    const part = inOrder(some, sort, given)
+    return (given.offset ? part.offset(given.offset) : part)
       .limit(sql.lit(limit))
       .select([...itemColumns, 'id', 'name_folded'])
       .select(itemOwner)
   }
 
-  const list = prepare((given: Given<Values>, choice: Choice) => {
-    const items = matching(given)
-    return range(given.pattern ? compared(items, given.pattern) : items, given, choice)
-  })
+  const list = prepare((given: Given<Values>, choice: Choice) => range(matching(items(), given), given, choice))
 
-  const count = prepare((given: Given<Values>) => {
-    const items = matching(given)
-    return (given.phrase ? indexed(items, given.phrase) : items).select(({ fn }) => fn.countAll<number>().as('total'))
-  })
+  const count = prepare((given: Given<Values>) =>
+    matching(given.phrase ? indexed(given.phrase) : items(), given).select(({ fn }) =>
+      fn.countAll<number>().as('total'),
+    ),
+  )
 
-  function newest(items: Items): Items {
-    const found = inOrder(items.selectAll(), orderOf('-created_at')).limit(sql.lit(reach))
-    return query().selectFrom(found.as('items'))
-  }
-
-  /**
-   * What contains a word, found before it is ordered: by the index, up to one more than is rare, or among the newest.
-   * `materialized` keeps the databases from walking through the whole table in its order instead.
-   */
-  const find = prepare((given: Given<Values>, choice: Choice) => {
-    const items = matching(given)
-    const found = given.phrase ? indexed(items, given.phrase) : compared(newest(items), given.pattern!)
+  /** What contains a word, by the index up to one more than is rare, or among the newest; and how many that are. */
+  const findRare = prepare((given: Given<Values>, choice: Choice) => {
+    const found = given.phrase
+      ? matching(indexed(given.phrase), given)
+      : compared(among(inOrder(matching(items(), given), '-created_at').limit(sql.lit(reach))), given.pattern!)
     const few = query()
-      .with(
-        (cte) => cte('found').materialized(),
-        () => found.select(listed),
-      )
-      .with('few', (queries) =>
-        queries
-          .selectFrom('found')
-          .selectAll()
-          .limit(sql.lit(given.phrase ? rare + 1 : reach)),
-      )
+      .with('few', () => search.some(found.select(listed), given.phrase ? rare + 1 : reach))
       .selectFrom('few as items') as unknown as Items
     return range(few, given, choice).select(sql<number>`(select count(*) from few)`.as('total'))
   })
+
+  const findNear = prepare((given: Given<Values>, choice: Choice) => {
+    const part = inOrder(matching(items(), given), choice.sort, given).limit(sql.lit(near))
+    return range(compared(among(part), given.pattern!), given, choice)
+  })
+
+  const findAll = prepare((given: Given<Values>, choice: Choice) =>
+    range(matching(indexed(given.phrase!), given), given, choice),
+  )
 
   return {
     /** The items that match a filter. */
@@ -168,15 +168,17 @@ export function createItemListRepository({ query, prepare, contains, matches, se
       const choice = { sort, limit }
       const place = { ...after, offset }
       const folded = fold(part)
-      const [phrase, pattern] = [searchPhrase(folded), likePattern(folded)]
+      const [phrase, pattern] = [search.phrase(folded), likePattern(folded)]
       const word = hasTrigram.test(folded) ? { phrase } : { pattern }
-      const rows = await find.all({ ...filter, ...word, ...place }, choice)
+      const rows = await findRare.all({ ...filter, ...word, ...place }, choice)
       // Each row tells how many were found; behind the last one there is none, so the first page is asked.
-      const known = rows[0] ?? (after || offset ? await find.first({ ...filter, ...word }, choice) : undefined)
-      const total = known?.total ?? 0
-      if ('pattern' in word || total <= rare) return { rows, total }
+      const known = rows[0] ?? (after || offset ? await findRare.first({ ...filter, ...word }, choice) : undefined)
+      const found = known?.total ?? 0
+      if ('pattern' in word || found <= rare) return { rows, total: found }
+
+      const nearby = await findNear.all({ ...filter, pattern, ...place }, choice)
       return {
-        rows: await list.all({ ...filter, pattern, ...place }, choice),
+        rows: nearby.length === limit ? nearby : await findAll.all({ ...filter, phrase, ...place }, choice),
         total: withTotal ? (await count.one({ ...filter, phrase })).total : undefined,
       }
     },

@@ -76,10 +76,10 @@ onEachDatabase((kind) => {
       await createMigrations('search descriptions alone')
       expect(await findDrift()).toEqual([])
       expect(await upgrade(database)).toHaveLength(1)
-      const index = { index: 'items_search', key: 'items.id', columns: ['description_folded'] }
-      const phrase = sql<string>`${database.searchPhrase('alphabet')}`
-      const found = database.query().selectFrom('items').where(database.matches(index, phrase)).select('name')
-      expect(await found.execute()).toEqual([{ name: 'second' }])
+      const index = { index: 'items_search', table: 'items', columns: ['description_folded'] }
+      const phrase = sql<string>`${database.search.phrase('alphabet')}`
+      const found = sql`select name from ${database.search.find(index, phrase)} as found`
+      expect((await found.execute(database.query())).rows).toEqual([{ name: 'second' }])
       await downgrade(database)
       await expectSearchRight()
     })
@@ -106,17 +106,13 @@ onEachDatabase((kind) => {
       const before = await partsOf()
       await upgrade(database)
       expect(await partsOf()).not.toEqual(before)
-      const index = { index: 'users_search', key: 'users.id', columns: ['first_name', 'last_name'] }
-      const phrase = sql<string>`${database.searchPhrase('ovela')}`
+      const index = { index: 'users_search', table: 'users', columns: ['first_name', 'last_name'] }
+      const phrase = sql<string>`${database.search.phrase('ovela')}`
       const found = async () => {
-        const rows = await database
-          .query()
-          .selectFrom('users')
-          .where(database.matches(index, phrase))
-          .where('deleted_at', 'is', null)
-          .select('email')
-          .orderBy('id')
-          .execute()
+        const live = sql<{
+          email: string
+        }>`select email from ${database.search.find(index, phrase)} as found where deleted_at is null order by id`
+        const { rows } = await live.execute(database.query())
         return rows.map(({ email }) => email.split('@')[0])
       }
       expect(await found()).toEqual(['one', 'three'])
