@@ -1,25 +1,23 @@
 // Does a request take longer when the table grows? The template with 10 thousand, 1 million and 10 million items.
 //
 //   npm run bench:growth -- [--only sqlite,postgresql] [--sizes 10000,1000000,10000000] [--requests list,deep,search]
-//                           [--seconds 3] [--rounds 5] [--json file] [--charts folder]
+//                           [--seconds 3] [--rounds 5] [--json file]
 //
 // One table, made by `npx app db seed --items N` and then grown to the next size. On one connection, so that nothing
 // waits for anything else, each request is sent again and again, in rounds: the first page with its total, the same
 // without, the page that a cursor in the middle of the table leads to, and a search for a word that one item has.
 // Told are medians over the rounds of the time until the answer (p50), and of the processor time that server and
-// database took for it. PostgreSQL is vacuumed and analysed after it grew, as it would do itself a little later.
+// database took for it. The command that grows the table also analyses it.
 import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { sql } from 'kysely'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { Outcome } from './load/clients.ts'
 import { toText, type Requested } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
-import { drawCharts } from './report/charts.ts'
-import { machine, median, writeJson, type Growth } from './report/results.ts'
+import { figures, machine, median, writeJson, type Growth } from './report/results.ts'
 import { table } from './support/figures.ts'
 import { newEmail, register, send } from './support/requests.ts'
-import { onWorkbench, template, withDatabase, type Server, type Workbench } from './support/workbench.ts'
+import { onWorkbench, template, type Server, type Workbench } from './support/workbench.ts'
 import { serverSettings } from './variants.ts'
 
 const { values: options } = parseArgs({
@@ -30,7 +28,6 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
     json: { type: 'string' },
-    charts: { type: 'string' },
   },
 })
 const sizes = options.sizes.split(',').map(Number)
@@ -61,14 +58,11 @@ async function cursorAt({ address }: Server, depth: number): Promise<string> {
   return encodeURIComponent(data.pagination.next_cursor)
 }
 
-/** Grows the table to a size, among them one item with a rare word. */
-async function grow(bench: Workbench, databaseUrl: string, size: number): Promise<number> {
+/** Grows the table to a size. Gives the seconds that it took. */
+function grow(bench: Workbench, databaseUrl: string, size: number): number {
   const begin = performance.now()
   bench.app(databaseUrl, 'db', 'seed', '--items', String(size))
-  const seconds = (performance.now() - begin) / 1000
-  if (databaseUrl.startsWith('postgresql:'))
-    await withDatabase(databaseUrl, ({ query }) => sql`vacuum analyze items`.execute(query()))
-  return seconds
+  return (performance.now() - begin) / 1000
 }
 
 async function addRareItem(server: Server): Promise<void> {
@@ -102,7 +96,7 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   const databasePid = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
   const found: Growth[] = []
   for (const [at, size] of sizes.entries()) {
-    const seconds = await grow(bench, databaseUrl, size)
+    const seconds = grow(bench, databaseUrl, size)
     console.log(`\n${kind}: ${size} items, the last of them made in ${seconds.toFixed(0)} s`)
     const server = await bench.start(template, databaseUrl, { ...serverSettings, DATABASE_TIMEOUT_SECONDS: '600' })
     if (at === 0) await addRareItem(server)
@@ -116,8 +110,6 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   return found
 }
 
-const cpu = ({ cpu_us }: Outcome) => Object.values(cpu_us).reduce((sum, value) => sum + value, 0)
-
 /** A row for each request and figure: its medians by size, and the last by the first. */
 function print(kind: DatabaseKind, found: Growth[]): void {
   const rows = options.requests.split(',').flatMap((name) => {
@@ -127,7 +119,7 @@ function print(kind: DatabaseKind, found: Growth[]): void {
       const factor = (medians.at(-1)! / medians[0]!).toFixed(2)
       return [`${titles[name]!}, ${unit}`, ...medians.map((value) => value.toFixed(2)), factor]
     }
-    return [row('p50 ms', ({ p50_ms }) => p50_ms), row('CPU ms', (outcome) => cpu(outcome) / 1000)]
+    return [row('p50 ms', figures.p50), row('CPU ms', (outcome) => figures.wholeCpu(outcome) / 1000)]
   })
   console.log(`\n${kind}\n\n${table([['', ...sizes.map((size) => size.toLocaleString('en')), 'growth'], ...rows])}`)
 }
@@ -140,7 +132,6 @@ await onWorkbench(async (bench) => {
       results.push(...(await run(bench, tool, kind)))
     const report = { ...machine(), growth: results }
     if (options.json !== undefined) writeJson(options.json, report)
-    if (options.charts !== undefined) drawCharts(options.charts, report)
   } finally {
     tool.stop()
   }

@@ -12,7 +12,6 @@
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +21,7 @@ import { hash, verify } from '@node-rs/argon2'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import { settings } from '../tests/support/settings.ts'
 import type { FloodOrder, Tally } from './flood-clients.ts'
+import { machine, writeJson } from './report/results.ts'
 import { quantile, table } from './support/figures.ts'
 import { residentMemory } from './support/processes.ts'
 import { newEmail, register, send } from './support/requests.ts'
@@ -174,9 +174,9 @@ function summary({ seconds: lasted, statuses, withoutRetryAfter, times }: Tally,
   }
 }
 
-type Report = Awaited<ReturnType<typeof measure>>
+export type FloodReport = Awaited<ReturnType<typeof measure>>
 
-function print(report: Report): void {
+function print(report: FloodReport): void {
   const { before, during: meanwhile, after, statuses, alone } = report
   const row = (name: string, of: keyof Phase) => {
     const figures = [before[of], meanwhile[of], after[of]]
@@ -206,12 +206,12 @@ Against Argon2 alone (${alone.map((rate) => rate.toFixed(1)).join(' a second bef
 }
 
 await onWorkbench(async (bench) => {
-  const reports: Report[] = []
+  const reports: FloodReport[] = []
   for (const kind of databaseKinds)
     for (const scenario of scenarios) {
       const report = await measure(bench, kind, scenario)
       print(report)
       reports.push(report)
     }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(reports, null, 2)}\n`)
+  if (options.json !== undefined) writeJson(options.json, { ...machine(), logins: reports })
 })

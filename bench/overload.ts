@@ -11,11 +11,11 @@
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { DatabaseKind } from '../tests/support/databases.ts'
 import type { LoadOrder, LoadTally } from './overload-clients.ts'
+import { machine, writeJson } from './report/results.ts'
 import { quantile, table } from './support/figures.ts'
 import { pin, serverCore } from './support/processes.ts'
 import { newEmail, register, send } from './support/requests.ts'
@@ -115,9 +115,9 @@ async function measure(bench: Workbench, kind: DatabaseKind) {
   return { database: kind, carried, closed_p99_ms: closed.map(({ times }) => quantile(times, 0.99)), results }
 }
 
-type Report = Awaited<ReturnType<typeof measure>>
+export type OverloadReport = Awaited<ReturnType<typeof measure>>
 
-function print({ database, carried, closed_p99_ms, results }: Report): void {
+function print({ database, carried, closed_p99_ms, results }: OverloadReport): void {
   const capacity = Math.max(...carried)
   const [off = Number.NaN, on = Number.NaN] = carried
   const base = results.find(({ load: times, shedding }) => times === 0.5 && shedding)?.p99_ms ?? Number.NaN
@@ -154,11 +154,11 @@ ${database}: 64 clients in turn get ${off.toFixed(0)} answers a second without s
 }
 
 await onWorkbench(async (bench) => {
-  const reports: Report[] = []
+  const reports: OverloadReport[] = []
   for (const kind of databaseKinds.filter((name) => options.database.includes(name))) {
     const report = await measure(bench, kind)
     print(report)
     reports.push(report)
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(reports, null, 2)}\n`)
+  if (options.json !== undefined) writeJson(options.json, { ...machine(), overload: reports })
 })

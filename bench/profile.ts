@@ -1,6 +1,6 @@
 // Where does the template's time go? A profile of the server under load, by part and by function.
 //
-//   npm run bench:profile -- [--only sqlite,postgresql] [--endpoints get,list] [--seconds 5] [--top 15] [--variant template]
+//   npm run bench:profile -- [--only sqlite,postgresql] [--endpoints get,list] [--seconds 5] [--top 15] [--variant template] [--json file]
 //
 // V8 samples the server's main thread (`--cpu-prof`) from its start to its end, most of which is one kind of
 // request. Told is self time: of a function itself, without those it calls; idle time and the start are left out.
@@ -13,8 +13,9 @@ import type { DatabaseKind } from '../tests/support/databases.ts'
 import { endpoints, toText, type Endpoint } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { createWorld } from './load/world.ts'
+import { machine, writeJson, type Share } from './report/results.ts'
 import { table } from './support/figures.ts'
-import { onWorkbench, type Program, type Workbench } from './support/workbench.ts'
+import { onWorkbench, template, type Program, type Workbench } from './support/workbench.ts'
 import { serverSettings, variants } from './variants.ts'
 
 const { values: options } = parseArgs({
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '5' },
     top: { type: 'string', default: '15' },
     variant: { type: 'string', default: 'template' },
+    json: { type: 'string' },
   },
 })
 
@@ -65,14 +67,15 @@ const shortened = (url: string) => url.replace(/.*\/(?=(src|bench)\/)/, '')
 const nameOf = ({ functionName, url, lineNumber }: Frame) =>
   `${functionName || '(anonymous)'}  ${url.replace(/.*node_modules\//, '').replace(/.*\/(?=(src|bench)\/)/, '')}${url ? `:${lineNumber + 1}` : ''}`
 
-async function profile(bench: Workbench, tool: LoadTool, kind: DatabaseKind, endpoint: Endpoint): Promise<void> {
+async function profile(bench: Workbench, tool: LoadTool, kind: DatabaseKind, endpoint: Endpoint): Promise<Share[]> {
   const folder = mkdtempSync(join(tmpdir(), 'profile-'))
-  const variant = variants.find(({ name }) => name === options.variant)?.program(kind)
-  if (!variant) throw new Error(`There is no ${options.variant} on ${kind}`)
-  const [node, ...rest] = variant.command
-  const program: Program = { ...variant, command: [node!, '--cpu-prof', '--cpu-prof-dir', folder, ...rest] }
+  const variant = variants.find(({ name }) => name === options.variant)
+  if (!variant) throw new Error(`There is no ${options.variant}`)
+  const { command, ...others } = variant.program(kind)
+  const [node, ...rest] = command
+  const program: Program = { ...others, command: [node!, '--cpu-prof', '--cpu-prof-dir', folder, ...rest] }
   const databaseUrl = await bench.createDatabase(kind)
-  const registrar = await bench.start(variants[0]!.program(kind)!, databaseUrl, serverSettings)
+  const registrar = await bench.start(template, databaseUrl, serverSettings)
   const world = await createWorld(registrar, 10_000)
   await registrar.stop()
   const begin = performance.now()
@@ -93,15 +96,17 @@ async function profile(bench: Workbench, tool: LoadTool, kind: DatabaseKind, end
   await server.stop()
   const [file] = readdirSync(folder)
   const found = JSON.parse(readFileSync(join(folder, file!), 'utf8')) as Profile
-  for (const [title, keyOf] of [
-    ['part', partOf],
-    ['function', nameOf],
-  ] as const)
-    print(`${endpoint.title}, ${kind}, by ${title}`, selfTimes(found, from, keyOf))
+  const parts = selfTimes(found, from, partOf)
+  print(`${endpoint.title}, ${kind}, by part`, parts)
+  print(`${endpoint.title}, ${kind}, by function`, selfTimes(found, from, nameOf))
+  const whole = sum(parts)
+  return parts.map(([part, time]) => ({ database: kind, title: endpoint.title, part, share: time / whole }))
 }
 
+const sum = (times: [string, number][]) => times.reduce((total, [, time]) => total + time, 0)
+
 function print(title: string, times: [string, number][]): void {
-  const whole = times.reduce((sum, [, time]) => sum + time, 0)
+  const whole = sum(times)
   const rows = times.slice(0, Number(options.top)).map(([key, time]) => [key, `${((time / whole) * 100).toFixed(1)} %`])
   console.log(`\n${title}\n\n${table([['', 'self time'], ...rows])}`)
 }
@@ -109,9 +114,11 @@ function print(title: string, times: [string, number][]): void {
 await onWorkbench(async (bench) => {
   const tool = startLoadTool()
   try {
+    const shares: Share[] = []
     for (const kind of options.only.replaceAll(/\bpg\b/g, 'postgresql').split(',') as DatabaseKind[])
       for (const endpoint of endpoints.filter(({ name }) => options.endpoints.split(',').includes(name)))
-        await profile(bench, tool, kind, endpoint)
+        shares.push(...(await profile(bench, tool, kind, endpoint)))
+    if (options.json !== undefined) writeJson(options.json, { ...machine(), profile: shares })
   } finally {
     tool.stop()
   }

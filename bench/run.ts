@@ -2,7 +2,7 @@
 // requests on items and nothing else (bench/limit), and against the servers in bench/peers, on both databases.
 //
 //   npm run bench -- [--short] [--only sqlite,postgresql] [--endpoints get,list] [--variants template,limit]
-//                    [--rounds 5] [--seconds 3] [--items 10000] [--connections 32] [--json file] [--charts folder]
+//                    [--rounds 5] [--seconds 2] [--items 10000] [--connections 32] [--json file]
 //
 // Method. All servers run on one database, which the template migrated and filled, and each on the same core by
 // itself (idle ones wait); the load tool (bench/load/clients.ts, which says why it is not autocannon) and PostgreSQL
@@ -18,7 +18,7 @@ import { requireRefusals, requireSameHeaders, requireSameShape, sample } from '.
 import { endpoints, toText, type Endpoint, type World } from './load/requests.ts'
 import { startLoadTool, type LoadTool } from './load/tool.ts'
 import { addRows, createWorld, highestId, newestIds, removeSince } from './load/world.ts'
-import { drawCharts } from './report/charts.ts'
+import { arePeersInstalled, installPeers } from './peers/index.ts'
 import { machine, print, printTokenCost, writeJson, type Result } from './report/results.ts'
 import { otherCores } from './support/processes.ts'
 import { databaseKinds, onWorkbench, type Server, type Workbench } from './support/workbench.ts'
@@ -35,22 +35,30 @@ const { values: options } = parseArgs({
     items: { type: 'string' },
     connections: { type: 'string', default: '32' },
     json: { type: 'string' },
-    charts: { type: 'string' },
   },
 })
 const { short } = options
 const rounds = Number(options.rounds ?? (short ? 1 : 5))
-const seconds = Number(options.seconds ?? (short ? 0.3 : 3))
+const seconds = Number(options.seconds ?? (short ? 0.3 : 2))
 const items = Number(options.items ?? (short ? 1000 : 10_000))
 /** Seconds before the rounds, and before each measurement. */
 const warmUps = short ? [0.1, 0.05] : [2, 0.3]
 /** More than a server deletes in a second; the load ends sooner if it is fewer. */
 const deletesPerSecond = short ? 3000 : 8000
 
-const named = <T>(list: string | undefined, of: T[], nameOf: (entry: T) => string): T[] =>
-  list === undefined ? of : of.filter((entry) => list.split(',').includes(nameOf(entry)))
+/** Those that a list names. @throws Error when it names another one */
+function named<T>(list: string | undefined, of: T[], nameOf: (entry: T) => string): T[] {
+  const names = list?.split(',') ?? of.map(nameOf)
+  return names.map((name) => of.find((entry) => nameOf(entry) === name) ?? raise(`There is no ${name}`))
+}
 const kinds = named(options.only?.replaceAll(/\bpg\b/g, 'postgresql'), databaseKinds, (kind) => kind)
 const chosen = named(options.endpoints, endpoints, ({ name }) => name)
+// The template is needed in any case: it says what is right. A short run downloads nothing that was not asked for.
+const asked = named(options.variants, variants, ({ name }) => name)
+const affordable = asked.filter(
+  ({ isPeer, onlyNamed }) => options.variants || (!onlyNamed && (!isPeer || !short || arePeersInstalled())),
+)
+const competitors = [...new Set([variants[0]!, ...affordable])]
 
 interface Running {
   variant: Variant
@@ -64,12 +72,11 @@ const answers = (variant: Variant, { name }: Endpoint) => variant.endpoints?.inc
 async function startAll(bench: Workbench, kind: DatabaseKind, databaseUrl: string): Promise<Running[]> {
   const running: Running[] = []
   const database = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
-  for (const variant of variants) {
-    const program = variant.program(kind)
-    const isAsked = options.variants?.split(',').includes(variant.name) ?? true
-    // The template is needed in any case: it says what is right.
-    if (!program || !(isAsked || variant === variants[0])) continue
-    const server = await bench.start(program, databaseUrl, serverSettings)
+  for (const variant of competitors) {
+    const server = await bench.start(variant.program(kind), databaseUrl, {
+      ...serverSettings,
+      ...variant.settings,
+    })
     running.push({ variant, server, pids: { server: server.pid, ...(database !== undefined && { database }) } })
   }
   return running
@@ -80,12 +87,12 @@ async function checkAll(running: Running[], world: World): Promise<void> {
   const [{ server: template }] = running as [Running]
   for (const endpoint of chosen)
     for (const { variant, server } of running.filter(({ variant: each }) => answers(each, endpoint))) {
-      const name = `${variant.name}, ${endpoint.title},`
+      const candidate = { ...variant, name: `${variant.name}, ${endpoint.title},` }
       const expected = await sample(template, endpoint, await worldFor(endpoint, world, server.databaseUrl, 2))
       const actual = await sample(server, endpoint, await worldFor(endpoint, world, server.databaseUrl, 2))
-      requireSameShape(name, expected, actual)
-      await requireRefusals(name, server, endpoint, world)
-      if (variant.name === reference) requireSameHeaders(name, expected, actual)
+      requireSameShape(candidate, expected, actual)
+      await requireRefusals(candidate, server, endpoint, world)
+      if (variant.name === reference) requireSameHeaders(candidate, expected, actual)
     }
 }
 
@@ -143,6 +150,11 @@ async function run(bench: Workbench, tool: LoadTool, kind: DatabaseKind): Promis
   return results
 }
 
+function raise(message: string): never {
+  throw new Error(message)
+}
+
+if (competitors.some(({ isPeer }) => isPeer)) installPeers()
 await onWorkbench(async (bench) => {
   const tool = startLoadTool()
   try {
@@ -151,7 +163,6 @@ await onWorkbench(async (bench) => {
     for (const kind of kinds) results.push(...(await run(bench, tool, kind)))
     const report = { ...machine(), rounds, seconds, items, connections: Number(options.connections), results }
     if (options.json !== undefined) writeJson(options.json, report)
-    if (options.charts !== undefined) drawCharts(options.charts, report)
   } finally {
     tool.stop()
   }

@@ -99,11 +99,7 @@ await onWorkbench(async (bench) => {
     if (options.json !== undefined)
       writeJson(options.json, {
         ...machine(),
-        requests: wanted,
-        start_ms: times,
-        start_cpu_ms: cpus,
-        memory_mib: memory,
-        growing_mib: growing,
+        start: { requests: wanted, start_ms: times, start_cpu_ms: cpus, memory_mib: memory, growing_mib: growing },
       })
   } finally {
     tool.stop()

@@ -83,7 +83,7 @@ export function createServices(config: Config, database: Database, log: Logger) 
     accounts: createAccountService({ users, sessions, passwords, transaction, audit }),
     items: createItemService({ items, lists, pages: createPages(createEncryption(config.ENCRYPTION_KEY)) }),
     health: createHealthService(database),
-    purge: createPurgeService({ sessions, throttles, events }),
+    purge: createPurgeService({ sessions, throttles, events, tidy: database.engine.tidy }),
     audit,
   }
 }

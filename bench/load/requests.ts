@@ -37,6 +37,7 @@ export const endpoints: Endpoint[] = [
     status: 200,
     requests: ({ ids, token }) => ids.map((id) => ({ method: 'GET', path: `${path}/${id}`, token })),
   },
+  { name: 'list-open', title: 'GET list (20), no token', status: 200, requests: () => [{ method: 'GET', path }] },
   { name: 'list', title: 'GET list (20)', status: 200, requests: ({ token }) => [{ method: 'GET', path, token }] },
   {
     name: 'search',

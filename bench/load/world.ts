@@ -1,6 +1,6 @@
 // What the requests need in the database: an account with its items, and rows to use up.
 import { randomUUID } from 'node:crypto'
-import { addItems } from '../../src/db/bulk-seed.ts'
+import { addItems, countRows } from '../../src/db/bulk-seed.ts'
 import { newEmail, register } from '../support/requests.ts'
 import { withDatabase, type Server } from '../support/workbench.ts'
 import type { World } from './requests.ts'
@@ -19,7 +19,8 @@ export async function createWorld(server: Server, items: number): Promise<World>
 export const addRows = (databaseUrl: string, items: number): Promise<number> =>
   withDatabase(databaseUrl, async (database) => {
     const before = await highestId(databaseUrl)
-    await addItems(database, items, () => {})
+    const start = await countRows(database, 'items')
+    await addItems(database, { start, wanted: start.count + items, advance: () => {} })
     return before
   })
 

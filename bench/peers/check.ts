@@ -1,29 +1,23 @@
 // Whether the peers answer as the template does: each is started on the template's own database, and asked the same.
 import { deepStrictEqual } from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { on, once } from 'node:events'
-import { addItems } from '../../src/db/bulk-seed.ts'
-import { openDatabase } from '../../src/db/database.ts'
-import { settings } from '../../tests/support/settings.ts'
+import { addItems, countRows } from '../../src/db/bulk-seed.ts'
 import { newEmail, register, send } from '../support/requests.ts'
-import { databaseKinds, onWorkbench, type Server } from '../support/workbench.ts'
-import { installPeers, peers, type Peer } from './index.ts'
+import { databaseKinds, onWorkbench, withDatabase, type Server } from '../support/workbench.ts'
+import { installPeers, peers } from './index.ts'
 
-const secret = randomBytes(48).toString('base64url')
 const items = '/api/v1/items'
 const unknown = '00000000-0000-4000-8000-000000000000'
 
 /** Items of owners and of nobody, one of them removed. Gives the public ids of some live ones. */
-async function fill({ databaseUrl }: Server): Promise<string[]> {
-  const database = openDatabase(settings({ DATABASE_URL: databaseUrl }))
-  await addItems(database, 45, () => {})
-  const rows = await database.query().selectFrom('items').select(['id', 'public_id']).orderBy('id', 'desc').execute()
-  const removed = rows[3]!.id
-  await database.query().updateTable('items').set({ deleted_at: database.clock() }).where('id', '=', removed).execute()
-  await database.close()
-  return [rows[0]!.public_id, rows[1]!.public_id]
-}
+const fill = ({ databaseUrl }: Server): Promise<string[]> =>
+  withDatabase(databaseUrl, async (database) => {
+    const { query, clock } = database
+    const tally = await countRows(database, 'items')
+    await addItems(database, { start: tally, wanted: tally.count + 45, advance: () => {} })
+    const rows = await query().selectFrom('items').select(['id', 'public_id']).orderBy('id', 'desc').execute()
+    await query().updateTable('items').set({ deleted_at: clock() }).where('id', '=', rows[3]!.id).execute()
+    return [rows[0]!.public_id, rows[1]!.public_id]
+  })
 
 interface Question {
   path: string
@@ -84,33 +78,14 @@ async function checkStored(template: Server, { name, public_id, ...rest }: Parti
   deepStrictEqual(found, { name, public_id, ...rest })
 }
 
-async function start({ command: [program, ...parameters], cwd }: Peer, databaseUrl: string) {
-  const environment = { NODE_ENV: 'production', PORT: '0', DATABASE_URL: databaseUrl, JWT_SECRET_KEY: secret }
-  const env = { PATH: process.env['PATH'], ...environment }
-  const child = spawn(program, parameters, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = once(child, 'close')
-  let output = ''
-  for await (const [chunk] of on(child.stdout, 'data', { close: ['end'] })) {
-    output += String(chunk)
-    const [address] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? []
-    if (address === undefined) continue
-    const stop = async () => {
-      child.kill('SIGTERM')
-      await ended
-    }
-    return { address, stop }
-  }
-  throw new Error(`It did not start:\n${output}`)
-}
-
 installPeers()
-await onWorkbench(async ({ startServer }) => {
+await onWorkbench(async ({ start, startServer }) => {
   for (const kind of databaseKinds) {
-    const template = await startServer(kind, { JWT_SECRET_KEY: secret, RATE_LIMIT_ENABLED: 'false' })
+    const template = await startServer(kind, { RATE_LIMIT_ENABLED: 'false' })
     const token = await register(template, newEmail(), 'correct horse battery')
     const asked = questions(await fill(template), token)
-    for (const peer of peers.filter(({ databases }) => databases.includes(kind))) {
-      const server = await start(peer, template.databaseUrl)
+    for (const peer of peers) {
+      const server = await start(peer.program, template.databaseUrl)
       try {
         for (const question of asked) {
           const ours = comparable(await ask(template.address, question))

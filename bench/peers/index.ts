@@ -1,35 +1,40 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { DatabaseKind } from '../../tests/support/databases.ts'
+import type { Omission } from '../load/check.ts'
+import type { Program } from '../support/workbench.ts'
 
 /**
  * A server to compare with. Started with `DATABASE_URL` (migrated by the template), `JWT_SECRET_KEY`, `PORT` and
- * `NODE_ENV`, it writes its address to standard output; SIGTERM ends it.
+ * `NODE_ENV`, it serves until SIGTERM ends it.
  */
 export interface Peer {
+  id: string
   name: string
-  databases: DatabaseKind[]
-  command: [program: string, ...parameters: string[]]
-  cwd: string
+  program: Program
+  leavesOut: Omission[]
 }
 
-const peer = (name: string, main: string): Peer => ({
+const peer = (id: string, name: string, main: string, more: Omission[] = []): Peer => ({
+  id,
   name,
-  databases: ['postgresql', 'sqlite'],
-  command: [process.execPath, main],
-  cwd: import.meta.dirname,
+  program: { command: [process.execPath, main], folder: import.meta.dirname },
+  leavesOut: ['next_cursor', ...more],
 })
 
 export const peers: Peer[] = [
-  peer('Express 5 + Prisma', 'express-prisma/server.ts'),
-  peer('NestJS + TypeORM', 'nestjs-typeorm/compiled/nestjs-typeorm/main.js'),
-  peer('Fastify + Drizzle', 'fastify-drizzle/server.ts'),
-  peer('Hono + Kysely', 'hono-kysely/server.ts'),
+  peer('express-prisma', 'Express 5 + Prisma', 'express-prisma/server.ts'),
+  peer('nestjs-typeorm', 'NestJS + TypeORM', 'nestjs-typeorm/compiled/nestjs-typeorm/main.js'),
+  // Ajv coerces, as is Fastify's default.
+  peer('fastify-drizzle', 'Fastify + Drizzle', 'fastify-drizzle/server.ts', ['types in bodies']),
+  peer('hono-kysely', 'Hono + Kysely', 'hono-kysely/server.ts'),
 ]
+
+/** What `npm ci` makes there last: installed and prepared. */
+export const arePeersInstalled = () => existsSync(join(import.meta.dirname, 'nestjs-typeorm/compiled'))
 
 /** Installs what the peers need, unless it is there. */
 export function installPeers(): void {
-  if (existsSync(join(import.meta.dirname, 'node_modules'))) return
+  if (arePeersInstalled()) return
   execFileSync('npm', ['ci', '--include=dev', '--prefix', import.meta.dirname], { stdio: 'inherit' })
 }

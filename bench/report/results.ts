@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import type { Outcome } from '../load/clients.ts'
+import type { FloodReport } from '../login-flood.ts'
+import type { OverloadReport } from '../overload.ts'
 import { quantile, table } from '../support/figures.ts'
 import { otherCores } from '../support/processes.ts'
 import { reference } from '../variants.ts'
@@ -24,14 +26,42 @@ export interface Growth {
   rounds: Outcome[]
 }
 
-/** What a run wrote: `npm run bench` has `results`, `npm run bench:growth` has `growth`. */
-export interface Report {
-  date: string
-  node: string
-  machine: string
-  pinned: boolean
+/** What part of the processor time of one kind of request is spent in a package, a part of Node.js or a file. */
+export interface Share {
+  database: string
+  title: string
+  part: string
+  share: number
+}
+
+/** Of starts each, and after each tenth of the requests. */
+interface Start {
+  requests: number
+  start_ms: number[]
+  start_cpu_ms: number[]
+  memory_mib: number[]
+  growing_mib: number[]
+}
+
+interface Run {
+  ended: string
+  commit: string
+  parameters: string[]
+  /** The load average of the minute before: of whatever else runs, and of the part before. */
+  load_before: number
+}
+
+/** What the benchmarks write, each a part of it. */
+export interface Report extends ReturnType<typeof machine> {
+  versions?: Record<string, string>
+  /** How each part was run. */
+  runs?: Record<string, Run>
   results?: Result[]
   growth?: Growth[]
+  start?: Start
+  profile?: Share[]
+  logins?: FloodReport[]
+  overload?: OverloadReport[]
 }
 
 /** What figures depend on. */
@@ -48,6 +78,8 @@ export const writeJson = (file: string, report: object) => writeFileSync(file, `
 export const figures = {
   throughput: ({ requests, seconds }: Outcome) => requests / seconds,
   cpu: ({ cpu_us }: Outcome) => cpu_us['server']!,
+  /** Of server and database together. */
+  wholeCpu: ({ cpu_us }: Outcome) => Object.values(cpu_us).reduce((sum, value) => sum + value, 0),
   databaseCpu: ({ cpu_us }: Outcome) => cpu_us['database'] ?? Number.NaN,
   p50: ({ p50_ms }: Outcome) => p50_ms,
   p99: ({ p99_ms }: Outcome) => p99_ms,
@@ -60,7 +92,7 @@ export const ratios = ({ rounds }: Result, to: Result, figure: (outcome: Outcome
   rounds.map((outcome, round) => figure(outcome) / figure(to.rounds[round]!))
 
 /** The median, and from the least to the most where there are several. */
-function spread(values: number[], digits: number): string {
+export function spread(values: number[], digits: number): string {
   const [middle, least, most] = [median(values), Math.min(...values), Math.max(...values)].map((value) =>
     value.toFixed(digits),
   )

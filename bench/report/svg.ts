@@ -79,4 +79,4 @@ ${line}
 }
 
 const legend = (name: string, place: number, colour: string) =>
-  `<rect x="${10 + place * 105}" y="50" width="10" height="10" fill="${colour}"/><text x="${25 + place * 105}" y="59">${escape(name)}</text>`
+  `<rect x="${10 + place * 122}" y="50" width="10" height="10" fill="${colour}"/><text x="${25 + place * 122}" y="59">${escape(name)}</text>`

@@ -99,9 +99,11 @@ export function dbCommands(app: Command): void {
     })
 
   db.command('seed')
-    .description('fill an empty database with the test users and sample items; with numbers, fill it up to as many')
+    .description(
+      'fill an empty database with the test users and sample items; with numbers, fill it up to as many, beside running servers too',
+    )
     .option('--users <n>', 'accounts in all, each with the password of the test users')
-    .option('--items <n>', 'items in all')
+    .option('--items <n>', 'items in all; ten million take minutes')
     .action((given: { users?: string; items?: string }) => {
       const wanted = { users: amount('--users', given.users), items: amount('--items', given.items) }
       return withDatabase(async ({ database, config }) => {
@@ -170,15 +172,17 @@ export function dbCommands(app: Command): void {
 
 /** Adds what is missing to the numbers wanted, telling how far it is. */
 async function fillUp(database: Database, config: Config, wanted: { users: number; items: number }): Promise<void> {
-  const { addItems, addUsers, countMissing } = await import('../db/bulk-seed.ts')
+  const { addItems, addUsers, countRows } = await import('../db/bulk-seed.ts')
   for (const table of ['users', 'items'] as const) {
     if (wanted[table] === 0) continue
-    const missing = await countMissing(database, table, wanted[table])
+    const start = await countRows(database, table)
+    const missing = Math.max(0, wanted[table] - start.count)
     const { advance, done } = showProgress(`Adding ${missing} ${table}`, missing)
-    if (table === 'users') await addUsers(database, createPasswords(config), missing, advance)
-    else await addItems(database, missing, advance)
+    const goal = { start, wanted: wanted[table], advance }
+    const added =
+      table === 'users' ? await addUsers(database, createPasswords(config), goal) : await addItems(database, goal)
     done()
-    say(`${table}: ${missing} added`)
+    say(`${table}: ${added} added`)
   }
 }
 

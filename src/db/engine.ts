@@ -46,6 +46,12 @@ export interface Engine {
   size(table?: string): RawBuilder<number>
   /** What the database is called, and its version. */
   readonly version: RawBuilder<string>
+  /** Selects columns of a table from rows that are written as one JSON array of objects. */
+  unpack(table: string, columns: readonly string[], json: string): RawBuilder<unknown>
+  /** A statement for when many rows came: the plans and the counts of a table are quick at once, not only some time later. */
+  settle(table: string): string
+  /** Now and then: looks whether tables have changed so much that plans want new statistics, where the database does not do so itself. */
+  tidy(): Promise<unknown>
   /** Writes the whole database into a file, as it is at one moment, while others use it. @throws BackupError */
   backup(file: string): Promise<void>
   /** Puts what a backup holds in the place of everything in the database: all of it or nothing. @throws BackupError */

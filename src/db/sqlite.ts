@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { sql, type SqliteDatabase } from 'kysely'
+import { CompiledQuery, sql, type SqliteDatabase } from 'kysely'
 import { projectRoot } from '../core/config.ts'
 import { fold } from '../core/fold.ts'
 import type { Engine, EngineConfig } from './engine.ts'
@@ -12,6 +12,8 @@ import { Dialect, Driver } from './sqlite-driver.ts'
 /** Milliseconds that opening a file waits for another process that is just doing the same. */
 const openingWait = 5000
 const cachedStatements = 500
+/** Rows of an index that \`analyze\` looks at: enough to choose plans by, and quick in a table of any size. */
+const analysedRows = 1000
 
 /**
  * SQLite, through Node's own `node:sqlite`. `DATABASE_URL` is `sqlite:///file.db` (relative to the project),
@@ -56,6 +58,10 @@ export function sqliteEngine(
         : sql`(select sum(pgsize) from dbstat 
             where name in (select name from sqlite_master where tbl_name = ${table} or tbl_name like ${table} || '~_search~_%' escape '~'))`,
     version: sql`'SQLite ' || sqlite_version()`,
+    unpack: (_table, columns, json) =>
+      sql`select ${sql.join(columns.map((name) => sql`value ->> ${sql.lit(name)}`))} from json_each(${json})`,
+    settle: (table) => `analyze ${table}`,
+    tidy: () => driver.run(CompiledQuery.raw('pragma optimize')),
     backup: async (target) => (await import('./sqlite-backup.ts')).backup(path, target),
     restore: async (source) => (await import('./sqlite-backup.ts')).restore(path, source),
   }
@@ -92,6 +98,7 @@ function openOrExplain(path: string): DatabaseSync {
       pragma trusted_schema = off;
       pragma recursive_triggers = on;
       pragma secure_delete = on;
+      pragma analysis_limit = ${analysedRows};
       pragma busy_timeout = 0;
     `)
     database.function('fold', { deterministic: true }, (value) => (typeof value === 'string' ? fold(value) : null))
@@ -114,7 +121,10 @@ function prepare(database: DatabaseSync, text: string) {
   }
   return {
     reader: columns.length > 0,
-    all: (parameters: readonly unknown[]) => statement.all(...bind(parameters)).map(read),
+    all(parameters: readonly unknown[]) {
+      const rows = statement.all(...bind(parameters))
+      return flags.length > 0 ? rows.map(read) : rows
+    },
     run: (parameters: readonly unknown[]) => statement.run(...bind(parameters)),
     *iterate(parameters: readonly unknown[]) {
       for (const row of statement.iterate(...bind(parameters))) yield read(row)

@@ -1,3 +1,4 @@
+import type { Engine } from '../db/engine.ts'
 import type { AuditRepository } from '../repositories/audit.repository.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { ThrottleRepository } from '../repositories/throttle.repository.ts'
@@ -15,10 +16,12 @@ export interface PurgeDependencies {
   sessions: SessionRepository
   throttles: ThrottleRepository
   events: AuditRepository
+  /** Lets the database look after itself. */
+  tidy: Engine['tidy']
 }
 
 /** Deletes what is no longer needed: sessions that ended long ago, forgotten attempts, audit events past their time. */
-export function createPurgeService({ sessions, throttles, events }: PurgeDependencies) {
+export function createPurgeService({ sessions, throttles, events, tidy }: PurgeDependencies) {
   const inBatches = async (purge: (limit: number) => Promise<number>) => {
     let total = 0
     let deleted: number
@@ -42,6 +45,7 @@ export function createPurgeService({ sessions, throttles, events }: PurgeDepende
     async runIfDue() {
       if (!(await throttles.take('job: purge', oncePerHour))) return undefined
       const deleted = await run()
+      await tidy()
       return Object.values(deleted).some(Boolean) ? deleted : undefined
     },
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery } from 'kysely'
 import { expect, test } from 'vitest'
 import { seededPassword } from '../../src/db/seed.ts'
@@ -62,18 +63,18 @@ onEachDatabase((kind) => {
     expect(negative.code).toBe(2)
     expect(await live('users')).toBe(0)
 
-    // More than one statement of 1000 rows each.
-    const filled = await app(['db', 'seed', '--users', '1100', '--items', '2050'])
-    expect(filled).toMatchObject({ code: 0, output: 'Seeded.\nusers: 1098 added\nitems: 2047 added\n' })
-    expect([await live('users'), await live('items')]).toEqual([1100, 2050])
+    // More than one statement of 10 000 rows each.
+    const filled = await app(['db', 'seed', '--users', '1100', '--items', '10100'])
+    expect(filled).toMatchObject({ code: 0, output: 'Seeded.\nusers: 1098 added\nitems: 10097 added\n' })
+    expect([await live('users'), await live('items')]).toEqual([1100, 10_100])
 
     // As an interruption between two statements leaves it, or a deletion.
     await execute('delete from users where id > 1000')
     await execute("update items set deleted_at = created_at where name like '%7)'")
-    const again = await app(['db', 'seed', '--users', '1100', '--items', '2050'])
+    const again = await app(['db', 'seed', '--users', '1100', '--items', '10100'])
     expect(again.code).toBe(0)
-    expect([await live('users'), await live('items')]).toEqual([1100, 2050])
-    const enough = await app(['db', 'seed', '--users', '5', '--items', '2050'])
+    expect([await live('users'), await live('items')]).toEqual([1100, 10_100])
+    const enough = await app(['db', 'seed', '--users', '5', '--items', '10100'])
     expect(enough).toMatchObject({ code: 0, stdout: expect.stringMatching(/users: 0 added\nitems: 0 added\n$/) })
   })
 
@@ -81,7 +82,7 @@ onEachDatabase((kind) => {
     for (const page of [1, 20]) {
       const { status, body } = await api.get(`/api/v1/items?per_page=100&page=${page}`)
       expect(status).toBe(200)
-      expect(body.data.pagination.total).toBe(2050)
+      expect(body.data.pagination.total).toBe(10_100)
       const [{ public_id, created_at }] = body.data.items
       expect((await api.get(`/api/v1/items/${public_id}`)).status).toBe(200)
       expect(Date.parse(created_at)).toBeLessThanOrEqual(Date.now())
@@ -90,6 +91,29 @@ onEachDatabase((kind) => {
     expect(found.body.data.pagination.total).toBeGreaterThan(100)
     const { users } = JSON.parse((await app(['users', 'list', '--json', '--active', '--per-page', '3'])).stdout)
     for (const { email } of users) expect((await logIn(email, seededPassword)).status).toBe(200)
+  })
+
+  test('seeds at the same time add no more together than was asked for, while requests go on', async () => {
+    const { access_token: token } = await api.account()
+    const seeds = Array.from({ length: 3 }, () => app(['db', 'seed', '--users', '1200', '--items', '40000']))
+    const over = Promise.all(seeds).then(() => true)
+    const made = []
+    while (!(await Promise.race([over, sleep(50, false)])))
+      made.push((await api.post('/api/v1/items', { name: 'Made meanwhile' }, { token })).status)
+    expect(new Set(made)).toEqual(new Set([201]))
+    for (const seed of seeds) expect((await seed).code).toBe(0)
+    expect(await live('users')).toBe(1200)
+    expect(await live('items')).toBeGreaterThanOrEqual(40_000)
+    expect(await live('items')).toBeLessThanOrEqual(40_000 + made.length)
+  })
+
+  test('each number is a rare word, which search finds', async () => {
+    for (const number of [4321, 20_001, 39_998]) {
+      const { body } = await api.get(`/api/v1/items/search?q=(${number})`)
+      expect(body.data.items.map(({ name }: { name: string }) => name)).toEqual([
+        expect.stringContaining(`(${number})`),
+      ])
+    }
   })
 
   test('sizes are told of each table, views aside, and of the whole', async () => {
@@ -120,7 +144,7 @@ onEachDatabase((kind) => {
     expect(unasked).toMatchObject({ code: 2, output: 'Add --yes: there is no terminal to ask at\n' })
     const production = await project.app(['db', 'reset', '--yes'], { ...given, NODE_ENV: 'production' })
     expect(production).toMatchObject({ code: 1, output: 'Dropping everything is not for production.\n' })
-    expect(await live('users')).toBe(1100)
+    expect(await live('users')).toBe(1200)
 
     expect(await app(['db', 'reset', '--yes'])).toMatchObject({
       code: 0,
