@@ -7,7 +7,6 @@ import { auditRefusals } from './core/audit.ts'
 import type { Config } from './core/config.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
-import { collectRoutes } from './core/http/openapi.ts'
 import { shedOverload } from './core/http/overload.ts'
 import { limitRates } from './core/http/rate-limits.ts'
 import {
@@ -22,6 +21,7 @@ import {
   requestId,
 } from './core/http/requests.ts'
 import { handleError } from './core/http/responses.ts'
+import { collectRoutes } from './core/http/routes.ts'
 import {
   refuseStrayInput,
   serializerCompiler,

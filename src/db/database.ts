@@ -61,6 +61,7 @@ export function openDatabase(config: DatabaseConfig): Database {
     prepare: createPrepare(async (compiled) => {
       const transaction = open.getStore()?.transaction
       if (transaction) return transaction.executeQuery(compiled)
+      // Past Kysely's pool, which would let the plugin do this.
       const result = await engine.run(compiled)
       decryptRows(result.rows as Record<string, unknown>[], compiled.queryId)
       return result

@@ -1,6 +1,6 @@
 import { UnavailableError } from '../core/errors.ts'
 
-/** Those who wait for a connection, first come first served. */
+/** Those who wait for a connection: not more than a limit, and how long the first of them has waited. */
 export interface Line {
   /**
    * Waits for a turn.

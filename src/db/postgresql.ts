@@ -57,7 +57,7 @@ export function postgresqlEngine(config: EngineConfig): Engine {
     async run<Row>({ sql: text, parameters }: CompiledQuery<Row>) {
       const client = await take()
       try {
-        const { rows, rowCount } = await client.query(text, parameters as unknown[])
+        const { rows, rowCount } = await client.query({ text, values: parameters as unknown[] })
         return { rows: rows as Row[], numAffectedRows: BigInt(rowCount ?? 0) }
       } finally {
         client.release()
@@ -127,9 +127,11 @@ function adaptQueries(client: pg.PoolClient, prepared: boolean): void {
   // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
   client.on('error', () => {})
   const send = client.query.bind(client) as (query: unknown, values?: unknown) => unknown
-  const query = (text: unknown, values?: unknown[]) => {
-    const name = prepared && typeof text === 'string' && values?.length ? nameOf(text, names) : undefined
-    const result = name === undefined ? send(text, values) : send({ name, text, values })
+  const query = (text: string | pg.QueryConfig, values?: unknown[]) => {
+    // A text without values may be several statements, as migrations send them, and those cannot have one name.
+    const single = typeof text !== 'string' ? text : values?.length ? { text, values } : undefined
+    const name = prepared && single ? nameOf(single.text, names) : undefined
+    const result = name === undefined ? send(text, values) : send({ ...single, name })
     if (!(result instanceof Promise)) return result
     return result.catch((error: Error) => {
       // The answer may still come, and would be taken for the next query's; or a migration changed the columns of a

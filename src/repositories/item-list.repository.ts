@@ -53,9 +53,14 @@ export function placeOf(
   return Object.fromEntries(orderOf(sort).columns.map((column) => [`after_${column}`, item[column]])) as ItemPlace
 }
 
-/** Beyond so many, the items that contain a word are not all looked at for the sake of a page. */
+// How a search goes about it, so that it ends soon in a table of any size:
+// - A rare word is found by the index, whole, and then filtered, ordered and counted.
+// - A common one would be found too often: the list is read in its order, and compared, until the page is full.
+// - One without three letters or digits in a row has no index: the newest items are compared.
+
+/** A word is rare if no more items contain it. */
 const rare = 1000
-/** Words without three letters or digits in a row have no index, and are looked for in so many of the newest items. */
+/** So many of the newest items are compared with a word that has no index. */
 const reach = 100_000
 const hasTrigram = /[\p{L}\p{N}]{3}/u
 
@@ -119,14 +124,18 @@ export function createItemListRepository({ query, prepare, contains, matches, se
     return (given.phrase ? indexed(items, given.phrase) : items).select(({ fn }) => fn.countAll<number>().as('total'))
   })
 
+  function newest(items: Items): Items {
+    const found = inOrder(items.selectAll(), orderOf('-created_at')).limit(sql.lit(reach))
+    return query().selectFrom(found.as('items'))
+  }
+
   /**
-   * What contains a word, found before it is ordered: by the index, as long as it is rare, or among the newest.
+   * What contains a word, found before it is ordered: by the index, up to one more than is rare, or among the newest.
    * `materialized` keeps the databases from walking through the whole table in its order instead.
    */
   const find = prepare((given: Given<Values>, choice: Choice) => {
     const items = matching(given)
-    const newest = inOrder(items.selectAll(), orderOf('-created_at')).limit(sql.lit(reach)).as('items')
-    const found = given.phrase ? indexed(items, given.phrase) : compared(from(newest), given.pattern!)
+    const found = given.phrase ? indexed(items, given.phrase) : compared(newest(items), given.pattern!)
     const few = query()
       .with(
         (cte) => cte('found').materialized(),
@@ -141,8 +150,6 @@ export function createItemListRepository({ query, prepare, contains, matches, se
       .selectFrom('few as items') as unknown as Items
     return range(few, given, choice).select(sql<number>`(select count(*) from few)`.as('total'))
   })
-
-  const from = (items: unknown) => query().selectFrom(items as 'items') as Items
 
   return {
     /** The items that match a filter. */
@@ -164,6 +171,7 @@ export function createItemListRepository({ query, prepare, contains, matches, se
       const [phrase, pattern] = [searchPhrase(folded), likePattern(folded)]
       const word = hasTrigram.test(folded) ? { phrase } : { pattern }
       const rows = await find.all({ ...filter, ...word, ...place }, choice)
+      // Each row tells how many were found; behind the last one there is none, so the first page is asked.
       const known = rows[0] ?? (after || offset ? await find.first({ ...filter, ...word }, choice) : undefined)
       const total = known?.total ?? 0
       if ('pattern' in word || total <= rare) return { rows, total }

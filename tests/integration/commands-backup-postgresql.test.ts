@@ -176,6 +176,20 @@ describe.skipIf(!installed)(`with PostgreSQL's own programs (needs ${folders}/*/
     for (const secret of [password, encodeURIComponent(password)]) expect(told).not.toContain(secret)
   })
 
+  test('a restore fills a new database, search index and extension included', async () => {
+    await execute('postgres', 'create database rehearsal owner owner')
+    const file = project.path('backups/rehearsal.dump')
+    const address = url('owner', 'rehearsal')
+    const elsewhere = { ...given, DATABASE_URL: address, MIGRATION_DATABASE_URL: address }
+    expect((await app('db', 'backup', file)).code).toBe(0)
+    expect((await project.app(['db', 'restore', file, '--yes'], elsewhere)).code).toBe(0)
+    const client = new pg.Client(address)
+    await client.connect()
+    const { rows } = await client.query("select indexdef from pg_indexes where indexname = 'items_search'")
+    await client.end()
+    expect(rows).toEqual([{ indexdef: expect.stringContaining('gin_trgm_ops') }])
+  })
+
   test('a restore that fails in the middle changes nothing', async () => {
     await execute('owner', 'create schema extra')
     const whole = project.path('backups/b.dump')

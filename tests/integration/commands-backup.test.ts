@@ -6,6 +6,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { backup as copyDatabase } from '../../src/db/sqlite-backup.ts'
+import { createItemListRepository } from '../../src/repositories/item-list.repository.ts'
 import { useCommands } from '../support/commands.ts'
 import { insertItems } from '../support/items.ts'
 import { environment } from '../support/settings.ts'
@@ -81,6 +82,9 @@ test('a backup while others write is whole, and a restore brings it back under a
   expect(restored).toMatchObject({ code: 0, output: `${given['DATABASE_URL']} is as it was in ${file}.\n` })
   // The server never stopped, and the writer may have gone on afterwards.
   expect((await names()).slice(0, then.length)).toEqual(then)
+  // The search index is as it was as well.
+  const lists = createItemListRepository(api.database)
+  expect(await lists.search('item 123', {}, { sort: 'name', limit: 2 }, true)).toMatchObject({ total: 1 })
   const me = await api.get('/api/v1/users/me', { token })
   expect(me.body.data).toMatchObject({ email, first_name: 'Ada' })
   expect((await api.post('/api/v1/items', { name: 'and it writes' }, { token })).status).toBe(201)

@@ -141,7 +141,9 @@ onEachDatabase((kind) => {
     const planner = await openPlanner(url)
     for (const [name, call] of Object.entries(allCalls(database))) {
       const sent = await watched.during(call)
-      plans.set(name, (await Promise.all(sent.map(planner.plan))).flat())
+      const asked: Plan[] = []
+      for (const statement of sent) asked.push(...(await planner.plan(statement)))
+      plans.set(name, asked)
     }
     watched.stop()
     await planner.close()

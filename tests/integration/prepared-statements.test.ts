@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterEach, describe, expect, test } from 'vitest'
 import { UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
+import { createItemListRepository } from '../../src/repositories/item-list.repository.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
 import { behindPgbouncer, freshDatabase } from '../support/databases.ts'
 import { settings } from '../support/settings.ts'
@@ -25,15 +26,18 @@ describe.skipIf(behindPgbouncer)('on postgresql alone', () => {
       }>`select name, statement from pg_prepared_statements order by name`.execute(query())
     ).rows
 
-  test('what is sent with values is parsed once, under a name; not where that is switched off', async () => {
+  test('statements with values and without are parsed once, under a name; not where that is switched off', async () => {
     const url = await freshDatabase('postgresql')
     for (const [setting, prepared] of [
-      ['true', 1],
+      ['true', 2],
       ['false', 0],
     ] as const) {
       const database = open(url, { DATABASE_PREPARED_STATEMENTS: setting })
-      const items = createItemRepository(database)
-      for (let round = 0; round < 5; round++) await items.find('00000000-0000-4000-8000-000000000000')
+      const [items, lists] = [createItemRepository(database), createItemListRepository(database)]
+      for (let round = 0; round < 5; round++) {
+        await items.find('00000000-0000-4000-8000-000000000000')
+        await lists.count({})
+      }
       const names = await namesOf(database)
       expect(names).toHaveLength(prepared)
       for (const { statement } of names) expect(statement).toContain('from "items"')

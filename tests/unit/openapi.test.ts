@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { authenticated, can, open, optional, verified } from '../../src/core/http/guards.ts'
-import { describeRoutes, guardOf, type CollectedRoute } from '../../src/core/http/openapi.ts'
+import { describeRoutes } from '../../src/core/http/openapi.ts'
+import { guardOf, type CollectedRoute } from '../../src/core/http/routes.ts'
 import { errorReply, problemReply } from '../../src/schemas/responses.ts'
 
 const thing = z.object({ name: z.string() }).meta({ id: 'Thing' })

@@ -1,28 +1,11 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import type { FastifySchema } from 'fastify'
 import type { z } from 'zod'
 import type { ErrorCode } from '../errors.ts'
-import { guardErrors, isGuard, open, optional, type Guard } from './guards.ts'
+import { guardErrors, open, optional } from './guards.ts'
 import { statusOf } from './responses.ts'
+import { guardOf, type CollectedRoute } from './routes.ts'
 import { toJsonSchema } from './validation.ts'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Every route, in the order of their making. */
-    collectedRoutes: readonly CollectedRoute[]
-  }
-  interface FastifySchema {
-    operationId?: string
-    summary?: string
-    description?: string
-    tags?: readonly string[]
-    /** The errors that this operation alone can end in; the usual ones follow from its other parts. */
-    errors?: readonly ErrorCode[]
-    response?: unknown
-    /** What a success is sent as, if not as one JSON value; the schema is then that of a line. */
-    media?: string
-  }
-}
 
 interface DocumentInfo {
   title: string
@@ -35,19 +18,6 @@ interface DocumentInfo {
 }
 
 type Json = Record<string, unknown>
-
-/** A route as it was registered. The document tells of those with a schema. */
-export type CollectedRoute = Pick<RouteOptions, 'method' | 'url' | 'schema' | 'onRequest' | 'config'>
-
-/** Collects the routes, as they are registered from now on. */
-export function collectRoutes(app: FastifyInstance): void {
-  const routes: CollectedRoute[] = []
-  app.decorate('collectedRoutes', routes)
-  app.addHook('onRoute', (route) => {
-    // Fastify adds a HEAD to each GET, and CORS a route for preflights.
-    if (route.method !== 'HEAD' && route.url !== '*') routes.push(route)
-  })
-}
 
 /**
  * Makes the OpenAPI 3.1 document from the routes themselves: their schemas, guards and errors. What
@@ -178,9 +148,6 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
 }
 
 const tagsOf = (routes: CollectedRoute[]) => [...new Set(routes.flatMap(({ schema }) => schema?.tags ?? []))]
-
-/** The guard among a route's hooks. */
-export const guardOf = (onRequest: RouteOptions['onRequest']): Guard | undefined => [onRequest].flat().find(isGuard)
 
 const isLimited = ({ config }: CollectedRoute) => config?.rateLimit !== false
 
