@@ -88,10 +88,10 @@ const serverOptions = (config: Config, log: FastifyBaseLogger) =>
       requireHostHeader: false,
     },
     clientErrorHandler: (error, socket) => handleClientError(error, socket, log),
-    // A URL that cannot be decoded never reaches the hooks.
+    // A URL that cannot be decoded never reaches the hooks, nor the one that looks at the framing: the connection ends.
     frameworkErrors(error, request, reply) {
       reply.raw.once('finish', () => logRequest(request, reply))
-      handleError(error, request, identify(request, reply))
+      handleError(error, request, identify(request, reply).header('connection', 'close'))
     },
   }) satisfies FastifyHttpOptions<Server>
 

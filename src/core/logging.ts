@@ -7,20 +7,16 @@ import { pathOf } from './http/responses.ts'
 /** Characters of a path that are logged: enough for every route, too few for filling a disk. */
 const loggedPath = 500
 
-/** Fields whose values are never written, at any depth. */
-const credentials = new Set([
-  'password',
-  'old_password',
-  'new_password',
-  'password_hash',
-  'access_token',
-  'refresh_token',
-  'authorization',
-  'cookie',
-])
+/** Fields whose values are never written, at any depth: ours, and as headers and libraries spell them. */
+const credential =
+  '(?:old_?|new_?)?password(?:_?hash)?|(?:access|refresh)_?token|(?:proxy-)?authorization|(?:set-)?cookie'
+const isCredential = new RegExp(`^(?:${credential})$`, 'i')
 
-/** Such a field in a line of JSON. */
-const credentialField = new RegExp(`"(?:${[...credentials].join('|')})":`, 'i')
+/** Such a field in a line of JSON, or in a text there that is JSON itself. */
+const credentialField = new RegExp(String.raw`"(?:${credential})\\?"\s*:`, 'i')
+
+/** Such a field of a text that is JSON, cut off or not. */
+const credentialInText = new RegExp(String.raw`("(?:${credential})"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^\s",\]}]+)`, 'gi')
 
 /** Credentials by their form, for those inside a message or a stack: JWTs, refresh tokens, hashes, passwords in URLs. */
 const credentialForms =
@@ -58,8 +54,12 @@ export async function createLogger(
 }
 
 /** A line with whatever stands under such names replaced: texts, objects and lists. */
-const withoutCredentials = (line: string) =>
-  `${JSON.stringify(JSON.parse(line), (name, value: unknown) => (credentials.has(name.toLowerCase()) ? '[Redacted]' : value))}\n`
+const withoutCredentials = (line: string) => `${JSON.stringify(JSON.parse(line), redact)}\n`
+
+function redact(name: string, value: unknown): unknown {
+  if (isCredential.test(name)) return '[Redacted]'
+  return typeof value === 'string' ? value.replaceAll(credentialInText, '$1"[Redacted]"') : value
+}
 
 /** What went wrong and where. A driver's error also quotes the row at fault (PostgreSQL's "detail"), which is nobody's business. */
 function withoutDetails(error: Error) {

@@ -12,14 +12,15 @@ interface Queue {
 
 /**
  * Runs the tasks of one key one after another, in the order of their coming; those of different keys at once. When
- * one finds something unavailable, those behind it end the same way: each would wait for the same time limit.
+ * one finds something unavailable, those behind it end the same way: each would wait for the same time limit. When too
+ * many wait already, `surplus` is done instead, at once.
  */
 export function createTurns() {
   const queues = new Map<string, Queue>()
 
-  return async <T>(key: string, task: () => Promise<T>): Promise<T> => {
+  return async <T>(key: string, task: () => Promise<T>, surplus: () => Promise<T>): Promise<T> => {
     const queue: Queue = queues.get(key) ?? { last: Promise.resolve(), length: 0 }
-    if (queue.length >= queued) throw new UnavailableError('The server is busy', { retryAfter: 2 })
+    if (queue.length >= queued) return surplus()
     queues.set(key, queue)
     queue.length++
     const turn = queue.last.then(() => {

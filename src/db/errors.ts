@@ -6,13 +6,14 @@ interface DriverError extends Error {
   code?: string
   errcode?: number
   detail?: string
+  routine?: string
 }
 
 /** SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had. */
 const unavailable = /^(08|53|57)...$|^55P03$|^25P0[34]$/
 const networkFault = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_)/
 const connectionLost =
-  /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable|^cached plan must/
+  /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/
 /** SQLite result codes: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN. */
 const sqliteUnavailable = new Set([5, 6, 8, 10, 13, 14])
 const sqliteUnique = 2067
@@ -31,6 +32,12 @@ export const isBusy = (error: unknown): boolean => ((error as DriverError).errco
 /** Whether the database itself refused something: a right is missing, or a file is no database. */
 export const isRefusal = (error: unknown): error is Error =>
   error instanceof pg.DatabaseError || (error as DriverError).errcode !== undefined
+
+/**
+ * A migration changed the columns of a statement that PostgreSQL had parsed before. Known by the place in its source:
+ * the message is in whichever language the server speaks, and the code is one of many faults.
+ */
+export const isStale = (error: unknown): boolean => (error as DriverError).routine === 'RevalidateCachedQuery'
 
 /**
  * Turns a driver's error into what happened, the same on both databases: a `ConflictError` naming
@@ -55,6 +62,7 @@ export function explain(error: unknown): unknown {
     retryable.has(code) ||
     networkFault.test(code) ||
     connectionLost.test(message) ||
+    isStale(error) ||
     sqliteUnavailable.has(errcode % 256)
   return away ? new UnavailableError('The database is not available right now', { cause: error }) : error
 }

@@ -2,7 +2,7 @@ import { PostgresDialect, sql, type CompiledQuery } from 'kysely'
 import pg from 'pg'
 import { UnavailableError } from '../core/errors.ts'
 import { likePattern, type Engine, type EngineConfig } from './engine.ts'
-import { explain } from './errors.ts'
+import { explain, isStale } from './errors.ts'
 import { createLine } from './line.ts'
 
 const { builtins } = pg.types
@@ -138,8 +138,7 @@ function adaptQueries(client: pg.PoolClient, prepared: boolean): void {
     return result.catch((error: Error) => {
       // The answer may still come, and would be taken for the next query's; or a migration changed the columns of a
       // statement that was parsed before: never use this connection again.
-      if (['Query read timeout', 'cached plan must not change result type'].includes(error.message))
-        void (client as pg.PoolClient & pg.Client).end()
+      if (error.message === 'Query read timeout' || isStale(error)) void (client as pg.PoolClient & pg.Client).end()
       throw explain(error)
     })
   }

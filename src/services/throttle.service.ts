@@ -72,9 +72,9 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
       const address = addressKey(kind, client)
       if (await throttles.isUsedUp(address, failures)) await refuse(guess, address, failures)
       const key = fingerprint(kind, 'account', ...account)
-      return inTurn(key, async () => {
-        if (!(await throttles.admit(key, backoff)))
-          await refuse(guess, key, { quota: backoff.free, window: backoff.longestWait })
+      const tooEarly = () => refuse(guess, key, { quota: backoff.free, window: backoff.longestWait })
+      const attempt = async () => {
+        if (!(await throttles.admit(key, backoff))) await tooEarly()
         try {
           const result = await work()
           await quietly(throttles.forget(key))
@@ -84,7 +84,8 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
           else if (!(await throttles.take(address, failures))) throw await tooMany(kind, address, failures)
           throw error
         }
-      })
+      }
+      return inTurn(key, attempt, tooEarly)
     },
 
     /** Counts a failure that no password was asked for. @throws TooManyRequestsError when there were too many from this address */

@@ -113,6 +113,26 @@ onEachDatabase((kind) => {
       expect((await api.get('/health/ready')).status).toBe(200)
     })
 
+    test('breaks off when the client takes nothing for a minute', async () => {
+      const handled = once(api.app.server, 'request') as Promise<[IncomingMessage]>
+      const response = await ask()
+      const [{ socket }] = await handled
+      // Shortened, so that the test need not wait for it.
+      expect(socket.timeout).toBe(60_000)
+      socket.setTimeout(100)
+      const cut = once(socket, 'close')
+      response.on('error', () => {})
+      await cut
+    })
+
+    test('is refused while there are too many, and no longer', async () => {
+      const others = await Promise.all(Array.from({ length: 50 }, ask))
+      const { status, body, headers } = await api.get(path, { token })
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '10'])
+      for (const other of others) other.destroy()
+      await vi.waitFor(async () => expect((await ask()).destroy().statusCode).toBe(200))
+    })
+
     test('breaks off when the database fails in the middle, so that nobody takes it for whole', async () => {
       const original = api.services.items.export
       const spy = watch().mockImplementation(async function* (filter) {

@@ -52,6 +52,7 @@ test.for([
   ['no host', request(get, 'A: b')],
   ['two hosts', request(get, 'Host: x', 'Host: y')],
   ['the same host twice', request(get, 'Host: x', 'Host: x')],
+  ['a path that cannot be decoded, and two hosts', request('GET /%zz HTTP/1.1', 'Host: x', 'Host: y')],
   ['an unknown protocol', request('GET /health HTTP/9.9', 'Host: x')],
   ['an unknown method', request('BREW /health HTTP/1.1', 'Host: x')],
   ['bytes outside ASCII in the path', request('GET /caf\u00e9 HTTP/1.1', 'Host: x')],

@@ -1,3 +1,5 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test, vi } from 'vitest'
 import { UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase } from '../../src/db/database.ts'
@@ -31,6 +33,10 @@ onEachDatabase((kind) => {
     expect(strict.log).toContainEqual(expect.objectContaining({ msg: 'overloaded: requests are refused' }))
 
     const all = times(200, () => strict.get('/api/v1/items'))
+    // Two hosts: a proxy may see another request behind it.
+    const doubtful = `GET /api/v1/items HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n`
+    const socket = connect(Number(new URL(strict.address).port), '127.0.0.1').end(doubtful)
+    expect((await text(socket)).match(/^HTTP\/1\.1 \d+/gm)).toEqual([expect.stringMatching(/ (503|400)$/)])
     for (const probe of ['/health', '/health/live', '/health?x=1'])
       for (const { status } of await times(20, () => strict.get(probe))) expect(status).toBe(200)
     await all

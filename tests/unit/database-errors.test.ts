@@ -40,6 +40,13 @@ test.for([
   })
 })
 
+test('a statement that a migration made stale is an outage, in whichever language the server speaks', () => {
+  const error = postgresql('0A000', { routine: 'RevalidateCachedQuery' })
+  error.message = 'gecachter Plan darf den Ergebnistyp nicht ändern'
+  expect(explain(error)).toBeInstanceOf(UnavailableError)
+  expect(explain(postgresql('0A000'))).not.toBeInstanceOf(UnavailableError)
+})
+
 test('of several columns the last is named, in whichever language the server speaks', () => {
   const error = postgresql('23505', { detail: 'Schlüssel »(user_id, public_id)=(1, x)« existiert bereits.' })
   expect(explain(error)).toMatchObject({ errors: [{ field: 'public_id' }] })

@@ -67,7 +67,24 @@ describe('a credential is never written', () => {
     'refresh_token',
     'authorization',
     'cookie',
+    'set-cookie',
+    'proxy-authorization',
+    'accessToken',
+    'newPassword',
+    'passwordHash',
   ]
+
+  test.for(fields)('under its name in a text that is JSON, cut off or not: %s', (name) => {
+    const body = { account: { [name]: `${canary}"\\${canary}`, kept: 1 } }
+    log.info({ body: JSON.stringify(body) })
+    log.info({ bodies: [JSON.stringify(body, null, 2)] })
+    log.info('%j', body)
+    log.error({ err: new Error(`Cannot read ${JSON.stringify(body)}`) })
+    log.info(`Cannot read ${JSON.stringify(body).slice(0, -5)}`)
+    expect(lines()).toHaveLength(5)
+    expect(lines()[0]?.['body']).toBe(JSON.stringify({ account: { [name]: '[Redacted]', kept: 1 } }))
+    expect(written).not.toContain(canary)
+  })
 
   test.for(fields)('under its name, at any depth: %s', (name) => {
     log.info({ [name]: canary })

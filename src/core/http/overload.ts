@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.ts'
 import { UnavailableError } from '../errors.ts'
-import { requestId, securityHeaders } from './requests.ts'
+import { isDoubtfullyFramed, requestId, securityHeaders } from './requests.ts'
 import { failure, statusOf } from './responses.ts'
 
 /** Answered under any load: a server that is restarted because it is busy makes the others busier. */
@@ -42,8 +42,8 @@ function refuse(request: IncomingMessage, response: ServerResponse): void {
     'content-type': 'application/json; charset=utf-8',
     'retry-after': String(retryAfter),
     'x-request-id': id,
-    // A body that is still on its way is not worth reading.
-    ...(!request.complete && hasBody(request) && { connection: 'close' }),
+    // A body that is still on its way is not worth reading, and what follows a doubtful request not to be trusted.
+    ...(((!request.complete && hasBody(request)) || isDoubtfullyFramed(request)) && { connection: 'close' }),
   })
   response.end(JSON.stringify(failure(busy, id)))
 }

@@ -37,15 +37,19 @@ export function identifyRequests(app: FastifyInstance): void {
 }
 
 /**
- * Refuses what Node lets pass and RFC 9112 does not (§3.2, §6.1): no `Host` or more than one, and a
- * transfer coding other than `chunked`. A proxy in front may understand such a request differently.
+ * What Node lets pass and RFC 9112 does not (§3.2, §6.1): no `Host` or more than one, and a transfer coding
+ * other than `chunked`. A proxy in front may understand such a request differently.
  */
+export function isDoubtfullyFramed({ rawHeaders, httpVersion, headers }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let name = 0; name < rawHeaders.length; name += 2) if (rawHeaders[name]!.toLowerCase() === 'host') hosts++
+  const hasHost = hosts === 1 || (hosts === 0 && httpVersion !== '1.1')
+  return !hasHost || !/^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')
+}
+
 export function refuseDoubtfulFraming(app: FastifyInstance): void {
-  app.addHook('onRequest', ({ raw: { rawHeaders, httpVersion, headers } }, reply, done) => {
-    let hosts = 0
-    for (let name = 0; name < rawHeaders.length; name += 2) if (rawHeaders[name]!.toLowerCase() === 'host') hosts++
-    const fine = hosts === 1 || (hosts === 0 && httpVersion !== '1.1')
-    if (fine && /^(chunked)?$/i.test(headers['transfer-encoding'] ?? '')) return done()
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    if (!isDoubtfullyFramed(raw)) return done()
     reply.header('connection', 'close')
     throw new AppError('bad_request', 'The request is malformed')
   })
