@@ -33,7 +33,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "src/healthcheck.ts"]
 # The base's own entrypoint is a shell script.
 ENTRYPOINT []
-CMD ["node", "--import", "./tools/require-node.js", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=2", "--import", "./tools/require-node.js", "src/main.ts"]
 
 # Last, for they change most often: --build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD)
 ARG NODE_IMAGE

@@ -55,7 +55,9 @@ const kinds = named(options.only?.replaceAll(/\bpg\b/g, 'postgresql'), databaseK
 const chosen = named(options.endpoints, endpoints, ({ name }) => name)
 // The template is needed in any case: it says what is right. A short run downloads nothing that was not asked for.
 const asked = named(options.variants, variants, ({ name }) => name)
-const affordable = asked.filter(({ isPeer }) => options.variants || !isPeer || !short || arePeersInstalled())
+const affordable = asked.filter(
+  ({ isPeer, onlyNamed }) => options.variants || (!onlyNamed && (!isPeer || !short || arePeersInstalled())),
+)
 const competitors = [...new Set([variants[0]!, ...affordable])]
 
 interface Running {
@@ -71,7 +73,10 @@ async function startAll(bench: Workbench, kind: DatabaseKind, databaseUrl: strin
   const running: Running[] = []
   const database = kind === 'postgresql' ? await bench.postgresqlPid() : undefined
   for (const variant of competitors) {
-    const server = await bench.start(variant.program(kind), databaseUrl, serverSettings)
+    const server = await bench.start(variant.program(kind), databaseUrl, {
+      ...serverSettings,
+      ...variant.settings,
+    })
     running.push({ variant, server, pids: { server: server.pid, ...(database !== undefined && { database }) } })
   }
   return running

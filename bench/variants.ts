@@ -16,6 +16,10 @@ export interface Variant extends Candidate {
   endpoints?: string[]
   /** One of bench/peers: it has to be installed first. */
   isPeer?: boolean
+  /** Settings of its own. */
+  settings?: Record<string, string>
+  /** Measured only where it is named. */
+  onlyNamed?: boolean
 }
 
 /** The template's defaults but for these. */
@@ -44,5 +48,12 @@ export const variants: Variant[] = [
     endpoints: ['get-open', 'list-open', 'post'],
     leavesOut,
     isPeer: true,
+  })),
+  // Connections to PostgreSQL; the default is 10.
+  ...['5', '20', '40'].map((size) => ({
+    name: `pool-${size}`,
+    program: () => template,
+    settings: { DATABASE_POOL_SIZE: size },
+    onlyNamed: true,
   })),
 ]

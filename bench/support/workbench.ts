@@ -28,8 +28,10 @@ export interface Program {
   folder?: string
 }
 
-/** The project's own server. */
-export const template: Program = { command: [process.execPath, '--import', './tools/require-node.js', 'src/main.ts'] }
+/** The project's own server, as `npm start` starts it. */
+export const template: Program = {
+  command: [process.execPath, '--max-semi-space-size=2', '--import', './tools/require-node.js', 'src/main.ts'],
+}
 
 export interface Server {
   address: string

@@ -51,7 +51,7 @@ test('the dev container has the pinned Node.js', () => {
 test('every way to start the program asks for the right Node.js first', () => {
   const { scripts } = packageJson('.')
   for (const name of ['start', 'dev', 'app'])
-    expect(scripts[name]).toMatch(/^exec node --import \.\/tools\/require-node\.js /)
+    expect(scripts[name]).toMatch(/^exec node (--max-semi-space-size=2 )?--import \.\/tools\/require-node\.js /)
 })
 
 test.for(['20.20.2', '4.9.1'])('on Node.js %s the program says what to do and ends with 1', (version) => {
