@@ -34,8 +34,10 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-/** Before anything is written. */
-const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
+const git = (...parameters: string[]) => execFileSync('git', parameters, { encoding: 'utf8' }).trim()
+/** Of what is measured; what is written into `docs/` in the meantime does not count. */
+const isChanged = git('status', '--porcelain', 'src', 'bench', 'migrations', 'package.json') !== ''
+const commit = git('rev-parse', '--short', 'HEAD') + (isChanged ? ' and changes' : '')
 
 /** Runs a part. Gives what it found, and how. */
 function run(part: string, file: string): Partial<Report> {

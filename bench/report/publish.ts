@@ -7,7 +7,7 @@ import { drawCharts } from './charts.ts'
 import type { Report } from './results.ts'
 import { tables } from './tables.ts'
 
-const marks = /(<!-- figures: (\w+) -->\n)[^]*?(\n<!-- end of figures -->)/g
+const marks = /(<!-- figures: (\w+) -->\n)[^]*?(<!-- end of figures -->)/g
 
 /** @param folder holds results.json; the document has its name, and lies beside it */
 export function publish(folder: string): void {
@@ -20,7 +20,7 @@ export function publish(folder: string): void {
   const filled = text.replaceAll(marks, (_, begin: string, name: string, end: string) => {
     const table = tables[name]
     if (!table) throw new Error(`There is no table ${name} for ${document}`)
-    return `${begin}\n${table(report)}\n${end}`
+    return `${begin}\n${table(report)}\n\n${end}`
   })
   writeFileSync(document, filled)
   execFileSync(process.execPath, ['node_modules/oxfmt/bin/oxfmt', document, results], { cwd: projectRoot })

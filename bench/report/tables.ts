@@ -6,9 +6,13 @@ import { figures, median, ratios, spread, type Report, type Result } from './res
 
 type Figure = (outcome: Outcome) => number
 
-/** A Markdown table; what a row lacks stays empty. */
+/** A Markdown table, where there is anything to tell. */
 const markdown = (heads: string[], rows: string[][]) =>
-  [heads, heads.map((_, at) => (at === 0 ? '---' : '--:')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+  rows.length === 0
+    ? 'Not measured yet.'
+    : [heads, heads.map((_, at) => (at === 0 ? '---' : '--:')), ...rows]
+        .map((row) => `| ${row.join(' | ')} |`)
+        .join('\n')
 
 const distinct = <T>(values: T[]) => [...new Set(values)]
 const names: Record<string, string> = { sqlite: 'SQLite', postgresql: 'PostgreSQL' }
@@ -92,7 +96,7 @@ function growth({ growth: grown = [] }: Report): string {
 }
 
 function start({ start: started }: Report): string {
-  if (!started) return ''
+  if (!started) return markdown([], [])
   const { requests, start_ms, start_cpu_ms, memory_mib, growing_mib } = started
   const most = Math.max(...growing_mib)
   return markdown(

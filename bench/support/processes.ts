@@ -52,7 +52,8 @@ export function processorTime(pid: number): number {
     const fields = readFileSync(`/proc/${each}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')
-    return Number(fields[11]) + Number(fields[12])
+    // Its own, and that of its children that have ended: PostgreSQL's workers come and go.
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
   })
   return ticks.reduce((sum, value) => sum + value, 0) * 10_000
 }
