@@ -64,7 +64,7 @@ const rare = 1000
 /** So many items of a list are compared with a common word. */
 const near = 20_000
 /** So many of the newest items are compared with a word that has no index. */
-const reach = 100_000
+const reach = 10_000
 const hasTrigram = /[\p{L}\p{N}]{3}/u
 
 /** `phrase` is a word for the index, `pattern` one to compare with. */

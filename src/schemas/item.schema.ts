@@ -67,7 +67,7 @@ const itemQuery = z.strictObject({ ...ordered, ...filters })
 const itemSearch = z.strictObject({
   q: text(1, 100).meta({
     description:
-      'Part of the name or the description, in any letter case. `%` and `_` are plain letters. What has no three letters or digits in a row is looked for in the 100 000 newest items that match the filters.',
+      'Part of the name or the description, in any letter case. `%` and `_` are plain letters. What has no three letters or digits in a row is looked for in the 10 000 newest items that match the filters.',
     examples: ['test'],
   }),
   ...ordered,

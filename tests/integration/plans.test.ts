@@ -15,7 +15,7 @@ import { watchStatements } from '../support/statements.ts'
 /** What may read a whole table, and why. */
 const exceptions: [calls: RegExp, why: string][] = [
   [/^users\.(list|count)Accounts/, 'operators list accounts now and then; there is no index for each of their filters'],
-  [/^search zq /, 'a short word is looked for in the 100 000 newest items, and there are no more'],
+  [/^search zq /, 'a short word is looked for in the 10 000 newest items, and there are no more'],
   [/^search common /, 'of a word that many items have all are counted'],
   [/^\w+\.purge$/, 'a purge of a thousand rows of a small table may be quicker in the order of the table'],
 ]

@@ -92,7 +92,8 @@ function watchWaits(target: number, databaseDelay: () => number, log: FastifyBas
     if (now - latest > interval) since = now
     isLong = true
     latest = now
-    if (now - since < interval) return false
+    // Counted to the beginning of this turn: one that is long in itself, for a burst, is no queue.
+    if (turn - since < interval) return false
     if (shed++ === 0) log.warn('overloaded: requests are refused')
     return true
   }
