@@ -24,7 +24,7 @@ export function itemController(app: App, { items }: Services) {
 
   app.get(
     `${path}/export`,
-    { schema: exportItems, onRequest: can('items:read'), config: { rateLimit: 60 }, exposeHeadRoute: false },
+    { schema: exportItems, onRequest: can('items:read'), config: { rateLimit: 60 } },
     async ({ query }, reply) => sendLines(reply, items.export(query)),
   )
 

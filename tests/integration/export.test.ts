@@ -63,6 +63,12 @@ onEachDatabase((kind) => {
     expect([status, body.errors[0].field]).toEqual([400, 'page'])
   })
 
+  test('tells its headers to who asks for no more', async () => {
+    const { status, headers, text } = await api.request('HEAD', path, { token })
+    expect([status, headers.get('content-type'), text]).toEqual([200, 'application/x-ndjson', ''])
+    expect((await api.request('HEAD', path)).status).toBe(401)
+  })
+
   test('is for those who sign in', async () => {
     expect((await api.get(path)).status).toBe(401)
   })

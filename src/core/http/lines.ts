@@ -21,6 +21,8 @@ let running = 0
  * @throws UnavailableError when there are too many such answers already
  */
 export function sendLines(reply: FastifyReply, chunks: AsyncIterable<Record<string, unknown>[]>) {
+  // Whoever asks for the headers alone does not want every row to be read.
+  if (reply.request.method === 'HEAD') return reply.type(ndjson).send()
   if (running >= atOnce) throw new UnavailableError('The server is busy', { retryAfter: 10 })
   const write = reply.getSerializationFunction('200')!
   async function* lines() {
