@@ -132,7 +132,9 @@ onEachDatabase((kind) => {
     })
 
     test('is refused while there are too many, and no longer', async () => {
-      const others = await Promise.all(Array.from({ length: 50 }, ask))
+      // More than may run, since one or another may be refused for the sake of a busy machine.
+      const others = await Promise.all(Array.from({ length: 70 }, ask))
+      expect(others.filter(({ statusCode }) => statusCode === 200).length).toBeLessThanOrEqual(50)
       const { status, body, headers } = await api.get(path, { token })
       expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '10'])
       for (const other of others) other.destroy()

@@ -16,20 +16,20 @@ onEachDatabase((kind) => {
   test('what is too much is refused with 503 and Retry-After, probes are answered, and then all is as before', async () => {
     expect((await strict.get('/api/v1/items')).status).toBe(200)
 
-    const refused = await vi.waitFor(
-      async () => {
-        const replies = await times(100, () => strict.get('/api/v1/items'))
-        const found = replies.find(({ status }) => status === 503)
-        expect(found).toBeDefined()
-        return found!
-      },
-      { timeout: 30_000, interval: 1 },
-    )
-    expect(refused.body).toMatchObject({ success: false, code: 'unavailable', request_id: expect.any(String) })
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect(refused.headers.get('x-request-id')).toBe(refused.body.request_id)
-    expect(refused.headers.get('x-content-type-options')).toBe('nosniff')
-    expect(refused.headers.get('content-security-policy')).toContain("default-src 'none'")
+    // Without a pause: a single burst is no overload.
+    let refused: Awaited<ReturnType<typeof strict.get>> | undefined
+    await times(50, async () => {
+      while (!refused) {
+        const reply = await strict.get('/api/v1/items')
+        if (reply.status === 503) refused ??= reply
+      }
+    })
+    const { body, headers } = refused!
+    expect(body).toMatchObject({ success: false, code: 'unavailable', request_id: expect.any(String) })
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(headers.get('x-request-id')).toBe(body.request_id)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'")
     expect(strict.log).toContainEqual(expect.objectContaining({ msg: 'overloaded: requests are refused' }))
 
     const all = times(200, () => strict.get('/api/v1/items'))
