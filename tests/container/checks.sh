@@ -76,6 +76,8 @@ read_again() { curl -fsS "$url$item" | grep '"name":"Kept"'; }
 ends_with_0() { podman stop --time 15 "$1" && [ "$(field "$1" .State.ExitCode)" = 0 ]; }
 
 two_migrations_of_sqlite_at_once_both_end_well() {
+  # Podman itself fails now and then when two containers make a volume at once.
+  podman volume create data || return
   bare "${sqlite[@]}" localhost/app app db upgrade &
   bare "${sqlite[@]}" localhost/app app db upgrade && wait $! && bare "${sqlite[@]}" localhost/app app db status
 }
