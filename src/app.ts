@@ -17,11 +17,13 @@ import {
   parseQuery,
   refuseContentCodings,
   refuseDoubtfulFraming,
+  refuseExpectations,
   rejectUnknownRoutes,
   requestId,
 } from './core/http/requests.ts'
 import { handleError } from './core/http/responses.ts'
 import { collectRoutes } from './core/http/routes.ts'
+import { limitTime } from './core/http/time-limit.ts'
 import {
   refuseStrayInput,
   serializerCompiler,
@@ -46,7 +48,9 @@ export async function createApp(config: Config, services: Services, log: Fastify
   // What happens to every request, in this order.
   shedOverload(app.server, config, services.health.databaseDelay, log)
   identifyRequests(app)
+  limitTime(app, config.REQUEST_TIMEOUT_SECONDS)
   refuseDoubtfulFraming(app)
+  refuseExpectations(app)
   if (config.CORS_ORIGINS.length > 0) await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
@@ -62,7 +66,6 @@ export async function createApp(config: Config, services: Services, log: Fastify
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)
 
-  // Last: such hooks run in the order of their making, and readiness must say no before the wait begins.
   drainOnClose(app, config.SHUTDOWN_TIMEOUT_SECONDS)
   return app
 }

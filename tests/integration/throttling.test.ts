@@ -61,6 +61,15 @@ onEachDatabase((kind) => {
       expect(sessions.body.data[0].ip).toBe('127.0.0.1')
     })
 
+    test('a wait that began before the clock was put back an hour is over', async () => {
+      const { email, password } = await api.account()
+      const guesses = await atOnce(8, () => login(email, 'a wrong password', '203.0.113.7'))
+      expect(statuses(guesses)).toEqual([...times(5, 401), ...times(3, 429)])
+      const ahead = api.database.clock(60 * 60 + 15)
+      await api.database.query().updateTable('throttles').set({ until: ahead }).execute()
+      expect((await login(email, password, '203.0.113.7')).status).toBe(200)
+    })
+
     test('the wait doubles, up to fifteen minutes', async () => {
       const waits: number[] = []
       const throttles = () => api.database.query().selectFrom('throttles').selectAll()

@@ -26,6 +26,7 @@ export const statusOf: Record<ErrorCode, number> = {
   conflict: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  expectation_failed: 417,
   too_many_requests: 429,
   headers_too_large: 431,
   internal_error: 500,
