@@ -104,7 +104,10 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
   )
 
   const find = prepare(({ key }: Given<Counted>) =>
-    query().selectFrom('throttles').where('key', '=', key).select('until'),
+    query()
+      .selectFrom('throttles')
+      .where('key', '=', key)
+      .select(['until', sql<string>`${clock()}`.as('now')]),
   )
 
   const usedUp = prepare(({ key }: Given<Counted>, { quota, window }: Quota) =>
@@ -131,8 +134,11 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
     /** Whether a quota is used up. */
     isUsedUp: async (key: string, quota: Quota): Promise<boolean> => (await usedUp.first({ key }, quota)) !== undefined,
 
-    /** Until when attempts under a key come too early. */
-    until: async (key: string): Promise<string | undefined> => (await find.first({ key }))?.until,
+    /** Seconds for which attempts under a key still come too early, by the database's clock: this one may differ. */
+    async wait(key: string): Promise<number | undefined> {
+      const found = await find.first({ key })
+      return found && (Date.parse(found.until) - Date.parse(found.now)) / 1000
+    },
 
     /** Makes a guess unmade: it does not count, and the next need not wait for it. */
     undo: (key: string) => undo.count({ key }),

@@ -100,7 +100,7 @@ function allCalls(database: Database): Calls {
     'throttles.admit': () => throttles.admit('key', { free: 5, wait: 1, longestWait: 60 }),
     'throttles.take': () => throttles.take('key', { quota: 5, window: 60 }),
     'throttles.isUsedUp': () => throttles.isUsedUp('key', { quota: 5, window: 60 }),
-    'throttles.until': () => throttles.until('key'),
+    'throttles.wait': () => throttles.wait('key'),
     'throttles.undo': () => throttles.undo('key'),
     'throttles.giveBack': () => throttles.giveBack('key'),
     'throttles.forget': () => throttles.forget('key'),

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Api, useApi, type Reply } from '../support/api.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 
@@ -68,6 +68,14 @@ onEachDatabase((kind) => {
       const ahead = api.database.clock(60 * 60 + 15)
       await api.database.query().updateTable('throttles').set({ until: ahead }).execute()
       expect((await login(email, password, '203.0.113.7')).status).toBe(200)
+    })
+
+    test('a wait is told by the clock that set it', async () => {
+      const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 60 * 60 * 1000)
+      onTestFinished(() => clock.mockRestore())
+      const guesses = await atOnce(6, () => login('late@example.com', 'a wrong password', '203.0.113.8'))
+      const refused = guesses.find(({ status }) => status === 429)!
+      expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(15)
     })
 
     test('the wait doubles, up to fifteen minutes', async () => {

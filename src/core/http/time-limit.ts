@@ -40,6 +40,5 @@ export function limitTime(app: FastifyInstance, seconds: number): void {
 function expire(reply: FastifyReply): void {
   reply.send(new UnavailableError('The request took too long', { retryAfter: 5 }))
   // What the handler comes to now is nobody's answer, and Fastify would take it for a mistake.
-  reply.hijack()
   reply.log = reply.log.child({}, { level: 'silent' })
 }
