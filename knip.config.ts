@@ -17,7 +17,7 @@ export default {
   // The servers that we compare ourselves with have packages of their own.
   project: ['**/*.{ts,js}', '!bench/peers/*-*/**', '!bench/peers/{prepare.js,shared.ts}'],
   // From the system, where it has one.
-  ignoreBinaries: ['pg_dump', 'pgbouncer', 'redis-server', 'script', 'taskset'],
+  ignoreBinaries: ['mount', 'pg_dump', 'pgbouncer', 'redis-server', 'script', 'taskset', 'umount'],
   // The command, which npm links; a folder of platform packages, PostgreSQL for the tests; Swagger UI, read as files.
   ignoreDependencies: ['@local/app', '@local/postgresql-runtime', 'swagger-ui-dist'],
 } satisfies KnipConfig

@@ -46,7 +46,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.setErrorHandler(handleError)
 
   // What happens to every request, in this order.
-  shedOverload(app.server, config, services.health.databaseDelay, log)
+  shedOverload(app, config, services.health.databaseDelay, log)
   identifyRequests(app)
   limitTime(app, config.REQUEST_TIMEOUT_SECONDS)
   refuseDoubtfulFraming(app)

@@ -35,10 +35,11 @@ fault(
       const refused = writers.statuses[503] ?? 0
       while ((writers.statuses[503] ?? 0) < refused + 100) await sleep(10)
       await readers.more(50)
+      // Another write, of several rows. Now and then one finds room in the log, when that begins anew.
       const person = { password: 'correct horse battery', first_name: 'Ada', last_name: 'Lovelace' }
-      const body = { ...person, email: 'too.much@example.com' }
-      const registration = await send(`${server.address}/api/v1/auth/register`, { body })
-      expect(registration).toMatchObject({ status: 503, headers: { 'retry-after': expect.any(String) as string } })
+      const body = { ...person, email: `${round}@example.com` }
+      const { status, headers } = await send(`${server.address}/api/v1/auth/register`, { body })
+      expect(['201 without', '503 with']).toContain(`${status} ${headers['retry-after'] ? 'with' : 'without'}`)
       empty()
       const begin = performance.now()
       await writers.more(1)

