@@ -27,7 +27,8 @@ async function answerOnce(request: FastifyRequest, reply: FastifyReply, ask: () 
   try {
     const { answer, isReplay } = await ask()
     if (isReplay) reply.header('idempotency-replayed', 'true')
-    return reply.code(answer.status).headers(answer.headers).type('application/json; charset=utf-8').send(answer.body)
+    reply.code(answer.status).headers(answer.headers).type('application/json; charset=utf-8')
+    return answer.body
   } catch (error) {
     // What the handler said of an answer that is not given after all.
     for (const name of kept) reply.removeHeader(name)
