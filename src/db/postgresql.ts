@@ -1,59 +1,14 @@
 import { PostgresDialect, sql, type CompiledQuery } from 'kysely'
-import pg from 'pg'
-import { UnavailableError } from '../core/errors.ts'
 import { likePattern, type Engine, type EngineConfig } from './engine.ts'
-import { explain, isStale } from './errors.ts'
-import { createLine } from './line.ts'
+import { createPool } from './postgresql-pool.ts'
 
-const { builtins } = pg.types
-
-/** Statements that a connection keeps. With more, as lists in all their forms can make, it is worn out, and replaced. */
-const preparedStatements = 500
-
-/** PostgreSQL, through a pool of connections. A statement, a lock and the wait for a connection have one time limit. */
+/** PostgreSQL, through a pool of connections. */
 export function postgresqlEngine(config: EngineConfig): Engine {
-  const { DATABASE_URL: url, DATABASE_PREPARED_STATEMENTS: prepared } = config
-  const timeout = config.DATABASE_TIMEOUT_SECONDS * 1000
-  const isWornOut = (client: pg.PoolClient) => (statements.get(client)?.size ?? 0) >= preparedStatements
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: config.DATABASE_POOL_SIZE,
-    connectionTimeoutMillis: timeout,
-    statement_timeout: timeout,
-    lock_timeout: timeout,
-    idle_in_transaction_session_timeout: timeout,
-    // For a server that is silent rather than slow, whose own time limit never reaches us.
-    query_timeout: timeout + 1000,
-    types: { getTypeParser },
-    application_name: 'app',
-  })
-  // An idle connection that breaks is replaced at the next request; unheard, the event would end the process.
-  pool.on('error', () => {})
-  pool.on('connect', (client) => adaptQueries(client, prepared))
-  // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
-  const connect = async () => pool.connect()
-  const line = createLine(config.DATABASE_QUEUE_SIZE)
-  async function take(): Promise<pg.PoolClient> {
-    let client
-    try {
-      client = pool.idleCount > 0 ? await pool.connect() : await line.wait(connect)
-    } catch (error) {
-      // Whatever the reason: who cannot connect has no database.
-      if (error instanceof UnavailableError) throw error
-      throw new UnavailableError('The database is not available right now', { cause: error })
-    }
-    if (isWornOut(client)) {
-      client.release(true)
-      return take()
-    }
-    if (!pool.ending) return client
-    // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
-    client.release()
-    throw new UnavailableError('The database is being closed')
-  }
+  const { DATABASE_URL: url } = config
+  const { take, close, delay, options } = createPool(config)
   return {
     kind: 'postgresql',
-    dialect: new PostgresDialect({ pool: { connect: take, end: async () => {}, options: pool.options } }),
+    dialect: new PostgresDialect({ pool: { connect: take, end: async () => {}, options } }),
     async run<Row>({ sql: text, parameters }: CompiledQuery<Row>) {
       const client = await take()
       try {
@@ -63,8 +18,8 @@ export function postgresqlEngine(config: EngineConfig): Engine {
         client.release()
       }
     },
-    close: () => pool.end(),
-    delay: line.delay,
+    close,
+    delay,
     exists: () => true,
     clock: (seconds) => (seconds === undefined ? sql`now()` : sql`now() + make_interval(secs => ${seconds})`),
     fold: (text) => sql`replace(lower(upper(lower(${text} collate "und-x-icu"))), 'ς', 'σ')`,
@@ -76,6 +31,7 @@ export function postgresqlEngine(config: EngineConfig): Engine {
       },
       some: (found, limit) => sql`(with found as materialized ${found} select * from found limit ${sql.lit(limit)})`,
     },
+    tryLock: (key) => sql`pg_try_advisory_xact_lock(hashtextextended(${key}, 0))`,
     migrationLock,
     dropStatements,
     tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,
@@ -118,54 +74,3 @@ export const dropStatements = `
   where not exists (select from pg_depend where classid = class and objid = oid and deptype = 'e')
   order by kind = 'table' desc, kind = 'type' desc
 `
-
-/**
- * Makes a connection explain its errors, give itself up when it no longer answers, and have the database parse each
- * statement once.
- */
-function adaptQueries(client: pg.PoolClient, prepared: boolean): void {
-  const names = new Map<string, string>()
-  statements.set(client, names)
-  // A connection lost while in use fails its query, which is enough; unheard, the event would end the process.
-  client.on('error', () => {})
-  const send = client.query.bind(client) as (query: unknown, values?: unknown) => unknown
-  const query = (text: string | pg.QueryConfig, values?: unknown[]) => {
-    // A text without values may be several statements, as migrations send them, and those cannot have one name.
-    const single = typeof text !== 'string' ? text : values?.length ? { text, values } : undefined
-    const name = prepared && single ? nameOf(single.text, names) : undefined
-    const result = name === undefined ? send(text, values) : send({ ...single, name })
-    if (!(result instanceof Promise)) return result
-    return result.catch((error: Error) => {
-      // The answer may still come, and would be taken for the next query's; or a migration changed the columns of a
-      // statement that was parsed before: never use this connection again.
-      if (error.message === 'Query read timeout' || isStale(error)) void (client as pg.PoolClient & pg.Client).end()
-      throw explain(error)
-    })
-  }
-  client.query = query as typeof client.query
-}
-
-/** The names of the statements that a connection keeps, by their text. */
-const statements = new WeakMap<pg.PoolClient, Map<string, string>>()
-
-/** The name of a statement; undefined when there are enough. */
-function nameOf(text: string, names: Map<string, string>): string | undefined {
-  const known = names.get(text)
-  if (known !== undefined || names.size >= preparedStatements) return known
-  const name = `s${names.size + 1}`
-  names.set(text, name)
-  return name
-}
-
-/** A time is read as it is sent to clients: ISO 8601, UTC, milliseconds. A `bigint` (a count) is a number. */
-function getTypeParser(oid: number, format?: 'text' | 'binary') {
-  if (oid === builtins.TIMESTAMPTZ) return readTime
-  if (oid === builtins.INT8) return Number
-  return pg.types.getTypeParser(oid, format)
-}
-
-/** In UTC with all milliseconds, as most are, it wants a few letters changed; that takes a tenth of reading it. */
-const readTime = (value: string) =>
-  value.length === 26 && value.endsWith('+00')
-    ? `${value.slice(0, 10)}T${value.slice(11, 23)}Z`
-    : new Date(value).toISOString()

@@ -68,12 +68,16 @@ export function startWriters(address: string, token: string, clients = 16) {
   const statuses: Record<number, number> = {}
   /** Answers of 503 that do not say when to come again, and other answers that nobody may get. */
   const faults: Answer[] = []
+  /** Milliseconds for which the slowest answer was awaited. */
+  let slowest = 0
 
   async function write() {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     while (!stopped.signal.aborted) {
       const name = randomUUID()
+      const begin = performance.now()
       const answer = await send(`${address}/api/v1/items`, { body: { name }, token, agent }).catch(() => undefined)
+      slowest = Math.max(slowest, performance.now() - begin)
       const status = answer?.status ?? 0
       statuses[status] = (statuses[status] ?? 0) + 1
       if (status === 201) acknowledged.push(name)
@@ -91,6 +95,7 @@ export function startWriters(address: string, token: string, clients = 16) {
     unknown,
     statuses,
     faults,
+    slowest: () => slowest,
     /** Waits until so many more were acknowledged. */
     async more(writes: number) {
       for (const enough = acknowledged.length + writes; acknowledged.length < enough;) await sleep(5)

@@ -19,6 +19,7 @@ export class Proxy {
   /** Settled while the network passes on what it gets. */
   #passing = Promise.resolve()
   #resume = () => {}
+  #cut: { pattern: RegExp; when: 'before' | 'after' } | undefined
 
   private constructor(target: number) {
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#join(client, target))
@@ -56,6 +57,14 @@ export class Proxy {
     }
   }
 
+  /**
+   * Breaks the next connection whose client sends this: `before` it is passed on, or `after`, so that it happens and the
+   * answer is lost.
+   */
+  cutAt(pattern: RegExp, when: 'before' | 'after'): void {
+    this.#cut = { pattern, when }
+  }
+
   /** From now on connections are still taken, and nothing is passed on; not even that one has been closed. */
   blackhole(): void {
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -86,7 +95,12 @@ export class Proxy {
         latest = this.#pass(latest, link, () => !to.destroyed && action())
       }
       from.setNoDelay(true)
-      from.on('data', (data) => pass(() => to.write(data)))
+      from.on('data', (data: Buffer) => {
+        const cut = from === client && this.#cut?.pattern.test(data.toString('latin1')) ? this.#cut.when : undefined
+        if (cut !== undefined) this.#cut = undefined
+        if (cut !== 'before') pass(() => to.write(data))
+        if (cut !== undefined) client.resetAndDestroy()
+      })
       from.on('end', () => pass(() => to.end()))
       from.on('error', () => pass(() => to.resetAndDestroy()))
       from.on('close', () => {
