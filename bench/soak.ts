@@ -11,12 +11,12 @@
 // of that name. PostgreSQL runs with `fsync=off`.
 //
 // Criteria, without which it ends with 1: each answer is one that its request may get, so no 5xx but a 503 with
-// Retry-After, and none is missing; after the first fifth of the time neither memory, heap nor descriptors grow: by more
-// than three standard errors of the slope, and by more than half of the mean in a day (not judged under 20 minutes);
+// Retry-After, and none is missing; after the first fifth of the time neither memory nor heap grows by more than three
+// standard errors of the slope and by more than half of the mean in a day (not judged under 20 minutes);
 // within 30 s after the traffic there are no more descriptors and connections to the database than before it.
-import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { machine, writeJson } from './report/results.ts'
+import { measuredCommit } from './report/versions.ts'
 import { faultsOf } from './soak/judge.ts'
 import { kept, notes, publishSoak, trendRows, type SoakReport } from './soak/report.ts'
 import { soak } from './soak/run.ts'
@@ -38,8 +38,7 @@ const rate = Number(options.rate)
 await onWorkbench(async (bench) => {
   const kinds = databaseKinds.filter((kind) => options.database.includes(kind))
   const runs = await Promise.all(kinds.map((kind) => soak(bench, kind, rate, minutes)))
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  const report: SoakReport = { ...machine(), commit, minutes, rate, runs }
+  const report: SoakReport = { ...machine(), commit: measuredCommit(), minutes, rate, runs }
   for (const run of runs)
     console.log(`\n${run.database}\n\n${table(trendRows(run))}\n\n${notes(run, report).join('\n')}`)
   if (options.json !== undefined) writeJson(options.json, kept(report))

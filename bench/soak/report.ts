@@ -59,8 +59,9 @@ const charts: Record<string, { title: string; measure: string; lines: Partial<Re
     lines: { loop_p99_ms: 'delay, p99', answer_p50_ms: 'answers, p50', answer_p99_ms: 'answers, p99' },
   },
   descriptors: {
-    title: 'Open descriptors and connections to the database',
-    measure: 'how many',
+    title: 'Descriptors and connections',
+    measure:
+      'open descriptors, and connections to the database: all, that run a statement, that are idle in a transaction',
     lines: {
       descriptors: 'descriptors',
       connections: 'connections',

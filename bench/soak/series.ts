@@ -21,7 +21,7 @@ export const series = {
   answer_p99_ms: { title: 'answers, p99', unit: 'ms' },
   answers: { title: 'answers', unit: 'in a second' },
   refused: { title: 'of these 503', unit: 'in a second' },
-  descriptors: { title: 'open descriptors', unit: '', isJudged: true },
+  descriptors: { title: 'open descriptors', unit: '' },
   connections: { title: 'connections to the database', unit: '' },
   active: { title: 'connections that run a statement', unit: '' },
   in_transaction: { title: 'connections idle in a transaction', unit: '' },
