@@ -13,7 +13,6 @@ export default {
     'bench/soak/{clients,inside}.ts',
     'bench/peers/check.ts',
     'tests/**/*.test.ts',
-    'tests/faults/vitest.config.ts',
   ],
   // The servers that we compare ourselves with have packages of their own.
   project: ['**/*.{ts,js}', '!bench/peers/*-*/**', '!bench/peers/{prepare.js,shared.ts}'],

@@ -101,8 +101,8 @@ export async function soak(bench: Workbench, kind: DatabaseKind, rate: number, m
   const inside = join(mkdtempSync(join(tmpdir(), 'soak-')), 'inside.jsonl')
   const server = await startServer(bench, kind, inside)
   const order: SoakOrder = { address: server.address, rate }
-  const clients = fork(join(import.meta.dirname, 'clients.ts'), [JSON.stringify(order)])
   const seen = await watch(server, kind, inside)
+  const clients = fork(join(import.meta.dirname, 'clients.ts'), [JSON.stringify(order)])
   try {
     await answerOf(clients)
     await addRows(server.databaseUrl, standing)

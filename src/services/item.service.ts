@@ -2,6 +2,7 @@ import type { Actor } from '../core/actor.ts'
 import { ForbiddenError, NotFoundError } from '../core/errors.ts'
 import type { Pages } from '../core/pagination.ts'
 import { can, type Permission } from '../core/security/permissions.ts'
+import type { Database } from '../db/database.ts'
 import { placeOf, type ItemListRepository, type ItemPlace } from '../repositories/item-list.repository.ts'
 import type { ItemRepository } from '../repositories/item.repository.ts'
 import type { ItemCreate, ItemFilter, ItemQuery, ItemSearch, ItemUpdate } from '../schemas/item.schema.ts'
@@ -12,11 +13,12 @@ const chunk = 200
 export interface ItemDependencies {
   items: ItemRepository
   lists: ItemListRepository
+  single: Database['single']
   pages: Pages
 }
 
 /** The rules of items: everyone reads, owners and holders of a permission change. */
-export function createItemService({ items, lists, pages }: ItemDependencies) {
+export function createItemService({ items, lists, single, pages }: ItemDependencies) {
   const notFound = () => new NotFoundError('There is no such item')
 
   /** Whose an item must be for the actor to change it: with the permission, anybody's. */
@@ -75,7 +77,7 @@ export function createItemService({ items, lists, pages }: ItemDependencies) {
     },
 
     /** Makes an item of the actor's own. */
-    create: (actor: Actor, item: ItemCreate) => items.add({ ...item, owner_id: actor.id }),
+    create: (actor: Actor, item: ItemCreate) => single(() => items.add({ ...item, owner_id: actor.id })),
 
     /** Changes the fields given. @throws NotFoundError, ForbiddenError */
     async change(actor: Actor, publicId: string, changes: ItemUpdate) {

@@ -98,7 +98,7 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
       'X-Request-Id': { $ref: '#/components/headers/RequestId' },
       ...(status === 401 && { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } }),
       ...(status === 429 && rateLimitHeaders),
-      ...([429, 503].includes(status) && { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }),
+      ...([409, 429, 503].includes(status) && { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }),
     },
     content: {
       'application/json': { schema: schemaOf(errors.envelope, 'output') },
@@ -166,6 +166,7 @@ function errorsOf(route: CollectedRoute): number[] {
     'unavailable',
     ...(guard ? guardErrors(guard) : []),
     ...(isLimited(route) ? (['too_many_requests'] as const) : []),
+    ...(route.method === 'POST' ? (['idempotency_key_in_use', 'idempotency_key_reused'] as const) : []),
     ...(params === undefined ? [] : (['not_found'] as const)),
     ...(route.method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]
