@@ -6,12 +6,13 @@
 // On both databases at the same time, a server each, with all defaults of production but without rate limits. A process
 // of clients for each (bench/soak/traffic.ts) reads, lists, filters, searches, makes, changes, deletes and exports items,
 // signs in, out and refreshes, sends what is refused, breaks off, on kept-alive connections, new ones, and such that
-// are closed in between. As many items are deleted as are made; the rows of deleted ones stay, so the database grows.
+// are closed in between. As many items are deleted as are made; rows of deleted ones stay, as those of ended sessions,
+// security events and kept answers do, so the database grows.
 // Every 5 s is noted what process, database and clients tell (bench/soak/series.ts). `--to` puts it into the document
 // of that name. PostgreSQL runs with `fsync=off`.
 //
 // Criteria, without which it ends with 1: each answer is one that its request may get, so no 5xx but a 503 with
-// Retry-After, and none is missing; after the first fifth of the time neither memory nor heap grows by more than three
+// Retry-After, none is missing, and nothing is made twice under one Idempotency-Key; after the first fifth of the time neither memory nor heap grows by more than three
 // standard errors of the slope and by more than half of the mean in a day (not judged under 20 minutes);
 // within 30 s after the traffic there are no more descriptors and connections to the database than before it.
 import { parseArgs } from 'node:util'

@@ -72,6 +72,10 @@ export class Crowd {
     }
   }
 
+  countFault(fault: string): void {
+    count(this.#tally.faults, fault)
+  }
+
   countAborted(): void {
     this.#tally.aborted++
   }
