@@ -11,10 +11,11 @@
 // Every 5 s is noted what process, database and clients tell (bench/soak/series.ts). `--to` puts it into the document
 // of that name. PostgreSQL runs with `fsync=off`.
 //
-// Criteria, without which it ends with 1: each answer is one that its request may get, so no 5xx but a 503 with
-// Retry-After, none is missing, and nothing is made twice under one Idempotency-Key; after the first fifth of the time neither memory nor heap grows by more than three
-// standard errors of the slope and by more than half of the mean in a day (not judged under 20 minutes);
-// within 30 s after the traffic there are no more descriptors and connections to the database than before it.
+// Criteria, without which it ends with 1. Each answer is one that its request may get, so no 5xx but a 503 with
+// Retry-After; none is missing, and nothing is made twice under one Idempotency-Key. After the first fifth of the time
+// neither memory nor heap grows by more than three standard errors of the slope and by more than half of the mean in a
+// day (not judged under 20 minutes). Within 30 s after the traffic there are no more descriptors and connections to the
+// database than before it.
 import { parseArgs } from 'node:util'
 import { machine, writeJson } from './report/results.ts'
 import { measuredCommit } from './report/versions.ts'
