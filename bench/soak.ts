@@ -4,7 +4,7 @@
 //                         [--to docs/reliability] [--json file]
 //
 // On both databases at the same time, a server each, with all defaults of production but without rate limits. A process
-// of clients for each (bench/soak/traffic.ts) reads, lists, filters, searches, makes, changes, deletes and exports items,
+// of clients for each (bench/soak/traffic.ts) reads, lists, filters, searches, makes, changes, deletes, exports items,
 // signs in, out and refreshes, sends what is refused, breaks off, on kept-alive connections, new ones, and such that
 // are closed in between. As many items are deleted as are made; rows of deleted ones stay, as those of ended sessions,
 // security events and kept answers do, so the database grows.

@@ -46,7 +46,7 @@ export interface Trend {
 
 /** Of the whole time, what does not count. */
 export const warmUp = 1 / 5
-/** Values that follow each other soon are alike, and would make the error look small: the line is laid through means. */
+/** Values that follow each other soon are alike, and make the error look small: the line is laid through means. */
 const means = 24
 
 /** The straight line through a series, by least squares, after the warm-up; undefined of too few values. */
