@@ -19,7 +19,7 @@ async function holdDatabase(url: string): Promise<() => Promise<void>> {
   const holder = new pg.Client(url)
   await holder.connect()
   await holder.query('begin')
-  await holder.query('lock table items')
+  await holder.query('lock table items, users in share row exclusive mode')
   return () => holder.end()
 }
 
@@ -45,6 +45,23 @@ onEachDatabase((kind) => {
     expect(refused.status).toBe(400)
     const told = api.log.filter(({ level }) => level !== 'info').map(({ msg }) => msg)
     expect(told).toEqual(['The request took too long'])
+  })
+
+  test('what came late under an Idempotency-Key is the answer to who asks again', async () => {
+    const { access_token: token, email, password: old_password } = await api.account()
+    const body = { old_password, new_password: 'another horse battery' }
+    const change = () => api.post('/api/v1/users/me/password', body, { token, headers: { 'idempotency-key': 'once' } })
+    const release = await holdDatabase(url)
+    expect((await change()).status).toBe(503)
+    await release()
+    const again = await vi.waitFor(async () => {
+      const answer = await change()
+      expect(answer.status).not.toBe(409)
+      return answer
+    })
+    expect(again.status).toBe(200)
+    expect(again.headers.get('idempotency-replayed')).toBe('true')
+    expect((await api.post('/api/v1/auth/login', { email, password: body.new_password })).status).toBe(200)
   })
 
   test('an answer that has begun goes on for longer', async () => {
