@@ -12,7 +12,6 @@ export default {
     'bench/load/clients.ts',
     'bench/peers/check.ts',
     'tests/**/*.test.ts',
-    'tests/faults/vitest.config.ts',
   ],
   // The servers that we compare ourselves with have packages of their own.
   project: ['**/*.{ts,js}', '!bench/peers/*-*/**', '!bench/peers/{prepare.js,shared.ts}'],

@@ -8,6 +8,7 @@ import type { Config } from './core/config.ts'
 import { spareUnchanged } from './core/http/conditional.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
+import { acceptIdempotencyKeys } from './core/http/idempotency.ts'
 import { shedOverload } from './core/http/overload.ts'
 import { limitRates } from './core/http/rate-limits.ts'
 import {
@@ -60,6 +61,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.decorate('authenticate', (token: string) => services.sessions.authenticate(token))
   requireGuards(app)
   await limitRates(app, config)
+  acceptIdempotencyKeys(app, services.idempotency.once)
   collectRoutes(app)
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)
@@ -103,7 +105,15 @@ const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({
     decide(null, CORS_ORIGINS.includes('*') ? '*' : origin !== undefined && CORS_ORIGINS.includes(origin) && origin),
   credentials: CORS_CREDENTIALS,
   methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-  exposedHeaders: ['x-request-id', 'location', 'etag', 'retry-after', 'ratelimit', 'ratelimit-policy'],
+  exposedHeaders: [
+    'x-request-id',
+    'location',
+    'etag',
+    'idempotency-replayed',
+    'retry-after',
+    'ratelimit',
+    'ratelimit-policy',
+  ],
   strictPreflight: false,
   maxAge: 600,
 })

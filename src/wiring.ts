@@ -8,6 +8,7 @@ import { createPasswords } from './core/security/passwords.ts'
 import { createRefreshTokens } from './core/security/refresh-tokens.ts'
 import type { Database } from './db/database.ts'
 import { createAuditRepository } from './repositories/audit.repository.ts'
+import { createIdempotencyKeyRepository } from './repositories/idempotency-key.repository.ts'
 import { createItemListRepository } from './repositories/item-list.repository.ts'
 import { createItemRepository } from './repositories/item.repository.ts'
 import { createSessionRepository } from './repositories/session.repository.ts'
@@ -17,13 +18,15 @@ import { createAccountService } from './services/account.service.ts'
 import { createAudit } from './services/audit.service.ts'
 import { createAuthService } from './services/auth.service.ts'
 import { createHealthService } from './services/health.service.ts'
+import { createIdempotencyService } from './services/idempotency.service.ts'
 import { createItemService } from './services/item.service.ts'
 import { createPurgeService } from './services/purge.service.ts'
 import { createSessionService } from './services/session.service.ts'
 import { createThrottleService } from './services/throttle.service.ts'
 import { createUserService } from './services/user.service.ts'
 
-const day = 24 * 60 * 60
+const hour = 60 * 60
+const day = 24 * hour
 
 export type Services = ReturnType<typeof createServices>
 
@@ -35,7 +38,8 @@ export function createServices(config: Config, database: Database, log: Logger) 
   const sessions = createSessionRepository(database)
   const throttles = createThrottleRepository(database)
   const events = createAuditRepository(database)
-  const { transaction, afterCommit } = database
+  const keys = createIdempotencyKeyRepository(database)
+  const { transaction, single, frame, afterCommit } = database
 
   const fingerprint = createFingerprint(config)
   const audit = createAudit({
@@ -81,9 +85,10 @@ export function createServices(config: Config, database: Database, log: Logger) 
     sessions: createSessionService({ sessions, accessTokens, transaction, audit }),
     users: createUserService({ users, sessions, throttle, passwords, transaction, audit }),
     accounts: createAccountService({ users, sessions, passwords, transaction, audit }),
-    items: createItemService({ items, lists, pages: createPages(createEncryption(config.ENCRYPTION_KEY)) }),
+    items: createItemService({ items, lists, single, pages: createPages(createEncryption(config.ENCRYPTION_KEY)) }),
     health: createHealthService(database),
-    purge: createPurgeService({ sessions, throttles, events, tidy: database.engine.tidy }),
+    purge: createPurgeService({ sessions, throttles, keys, events, tidy: database.engine.tidy }),
+    idempotency: createIdempotencyService({ keys, frame, fingerprint, lifetime: config.IDEMPOTENCY_KEY_HOURS * hour }),
     audit,
   }
 }

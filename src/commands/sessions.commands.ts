@@ -56,7 +56,9 @@ export function sessionsCommands(app: Command): void {
 
   sessions
     .command('purge')
-    .description('delete sessions that ended a month ago, forgotten attempts, and audit events past their time')
+    .description(
+      'delete sessions that ended a month ago, forgotten attempts, and stored answers and audit events past their time',
+    )
     .option('--json', 'print JSON')
     .action(({ json }: Json) =>
       withServices(async ({ purge }) => {

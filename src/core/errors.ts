@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'request_timeout'
   | 'conflict'
   | 'precondition_failed'
+  | 'idempotency_key_in_use'
+  | 'idempotency_key_reused'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'too_many_requests'
@@ -102,6 +104,21 @@ export class TooManyRequestsError extends AppError {
     super('too_many_requests', 'Too many requests: try again later')
     this.retryAfter = retryAfter
     this.policy = policy
+  }
+}
+
+/** The request that came first under this key is not done yet. */
+export class KeyInUseError extends AppError {
+  readonly retryAfter = 1
+  constructor() {
+    super('idempotency_key_in_use', 'A request with this Idempotency-Key is being done: ask again for its answer')
+  }
+}
+
+/** The key belongs to another request. */
+export class KeyReusedError extends AppError {
+  constructor() {
+    super('idempotency_key_reused', 'This Idempotency-Key was sent with another request: make a new one for each')
   }
 }
 

@@ -165,6 +165,9 @@ export const settings = {
       'Failed sign-ins, password changes and refreshes (each by itself) from one address in 15 minutes, whatever the account.',
     ),
   REGISTER_MAX_PER_HOUR: integer(1, 1_000_000).default(60).describe('Registrations from one address in an hour.'),
+  IDEMPOTENCY_KEY_HOURS: integer(1, 8760)
+    .default(24)
+    .describe('How long the answer to a POST with an `Idempotency-Key` is kept, and given again to the same request.'),
   AUDIT_RETENTION_DAYS: integer(1, 3650)
     .default(365)
     .describe('How long security events are kept in the table `audit_events`.'),

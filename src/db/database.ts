@@ -1,17 +1,13 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Kysely, sql, type Expression, type SqlBool, type Transaction } from 'kysely'
+import { Kysely, sql, type Expression, type SqlBool } from 'kysely'
 import type { Config } from '../core/config.ts'
 import { createEncryption } from '../core/security/encryption.ts'
 import type { Tables } from '../models/index.ts'
 import { translateEncryptedColumns } from './encrypted-columns.ts'
 import type { Engine, EngineConfig } from './engine.ts'
-import { isRetryable } from './errors.ts'
 import { postgresqlEngine } from './postgresql.ts'
 import { sqliteEngine } from './sqlite.ts'
 import { createPrepare } from './statements.ts'
-
-const transactionAttempts = 5
+import { createTransactions, type Frame } from './transactions.ts'
 
 export interface Database {
   readonly engine: Engine
@@ -26,6 +22,14 @@ export interface Database {
    * @throws UnavailableError when it failed so each time
    */
   transaction<T>(work: () => Promise<T>): Promise<T>
+  /** For a change of one statement, which needs no transaction of its own: it has one where `frame` adds to it. */
+  single<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Runs `work`, and puts a frame around the transaction that it opens: that commits when `work` has ended, with what
+   * the frame adds, or not at all. Where `work` opens none, the frame has one of its own. Work that is done before its
+   * transaction, such as hashing, holds no connection.
+   */
+  frame<T>(work: () => Promise<T>, frame: Frame<T>): Promise<T>
   /** Calls `tell` once the open transaction has committed, and never if it has not; at once if none is open. */
   afterCommit(tell: () => void): void
   /** The database's own time, moved by `seconds`. */
@@ -41,49 +45,26 @@ export interface Database {
 
 type DatabaseConfig = EngineConfig & Pick<Config, 'ENCRYPTION_KEY'>
 
-interface OpenTransaction {
-  transaction: Transaction<Tables>
-  afterCommit: (() => void)[]
-}
-
 /** Chooses the database by the URL. Nothing is connected before the first statement. */
 export function openDatabase(config: DatabaseConfig): Database {
   const engine = openEngine(config)
   const { plugin, decryptRows } = translateEncryptedColumns(createEncryption(config.ENCRYPTION_KEY))
   const pool = new Kysely<Tables>({ dialect: engine.dialect, plugins: [plugin] })
-  const open = new AsyncLocalStorage<OpenTransaction>()
-  const query = () => open.getStore()?.transaction ?? pool
+  const { current, ...transactions } = createTransactions(pool)
+  const query = () => current() ?? pool
 
   return {
     engine,
     query,
     prepare: createPrepare(async (compiled) => {
-      const transaction = open.getStore()?.transaction
+      const transaction = current()
       if (transaction) return transaction.executeQuery(compiled)
       // Past Kysely's pool, which would let the plugin do this.
       const result = await engine.run(compiled)
       decryptRows(result.rows as Record<string, unknown>[], compiled.queryId)
       return result
     }),
-    async transaction(work) {
-      if (open.getStore()) return work()
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const afterCommit: (() => void)[] = []
-          const result = await pool.transaction().execute((transaction) => open.run({ transaction, afterCommit }, work))
-          for (const tell of afterCommit) tell()
-          return result
-        } catch (error) {
-          if (!isRetryable(error) || attempt === transactionAttempts) throw error
-          await sleep(Math.random() * 10 * 2 ** attempt)
-        }
-      }
-    },
-    afterCommit(tell) {
-      const transaction = open.getStore()
-      if (transaction) transaction.afterCommit.push(tell)
-      else tell()
-    },
+    ...transactions,
     clock: engine.clock,
     search: engine.search,
     contains: (text, pattern) => sql`${text} like ${pattern} escape '\\'`,

@@ -46,6 +46,8 @@ export interface Engine {
   /** The text without letter case, beyond ASCII too. */
   fold(text: Expression<string | null>): RawBuilder<string>
   readonly search: TrigramSearch
+  /** Whether the transaction that is open is the only one with this key; never waits to find out. */
+  tryLock(key: Expression<string>): RawBuilder<boolean>
   /** Taken in a transaction, keeps every other migrator out until it ends. */
   readonly migrationLock: string
   /** Statements that select, as `statement`, what drops each thing in the database, in the order to run them in. */

@@ -9,8 +9,11 @@ interface DriverError extends Error {
   routine?: string
 }
 
-/** SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had. */
-const unavailable = /^(08|53|57)...$|^55P03$|^25P0[34]$/
+/**
+ * SQLSTATE: connection lost, out of resources, cancelled by a time limit, shutting down, lock not had; and a transaction
+ * in which a statement failed that was not asked about.
+ */
+const unavailable = /^(08|53|57)...$|^55P03$|^25P0[234]$/
 const networkFault = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_)/
 const connectionLost =
   /^Connection terminated|^timeout exceeded when trying to connect|^Query read timeout|not queryable/

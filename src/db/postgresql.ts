@@ -76,6 +76,7 @@ export function postgresqlEngine(config: EngineConfig): Engine {
       },
       some: (found, limit) => sql`(with found as materialized ${found} select * from found limit ${sql.lit(limit)})`,
     },
+    tryLock: (key) => sql`pg_try_advisory_xact_lock(hashtextextended(${key}, 0))`,
     migrationLock,
     dropStatements,
     tables: sql`select tablename as name from pg_tables where schemaname = current_schema()`,

@@ -50,7 +50,8 @@ export function sqliteEngine(
       },
       some: (found, limit) => sql`(select * from ${found} limit ${sql.lit(limit)})`,
     },
-    // BEGIN IMMEDIATE has taken the lock already.
+    // BEGIN IMMEDIATE has taken the one lock already.
+    tryLock: () => sql`true`,
     migrationLock: 'select 1',
     // Virtual tables first: their own tables go with them.
     dropStatements: `

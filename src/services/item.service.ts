@@ -3,6 +3,7 @@ import { ForbiddenError, NotFoundError, PreconditionFailedError } from '../core/
 import type { Pages } from '../core/pagination.ts'
 import { can, type Permission } from '../core/security/permissions.ts'
 import { expectedVersion, requireVersion, type Expected } from '../core/versions.ts'
+import type { Database } from '../db/database.ts'
 import { placeOf, type ItemListRepository, type ItemPlace } from '../repositories/item-list.repository.ts'
 import type { ItemRepository } from '../repositories/item.repository.ts'
 import type { ItemCreate, ItemFilter, ItemQuery, ItemSearch, ItemUpdate } from '../schemas/item.schema.ts'
@@ -13,11 +14,12 @@ const chunk = 200
 export interface ItemDependencies {
   items: ItemRepository
   lists: ItemListRepository
+  single: Database['single']
   pages: Pages
 }
 
 /** The rules of items: everyone reads, owners and holders of a permission change. */
-export function createItemService({ items, lists, pages }: ItemDependencies) {
+export function createItemService({ items, lists, single, pages }: ItemDependencies) {
   const notFound = () => new NotFoundError('There is no such item')
 
   async function get(publicId: string) {
@@ -82,7 +84,7 @@ export function createItemService({ items, lists, pages }: ItemDependencies) {
     },
 
     /** Makes an item of the actor's own. */
-    create: (actor: Actor, item: ItemCreate) => items.add({ ...item, owner_id: actor.id }),
+    create: (actor: Actor, item: ItemCreate) => single(() => items.add({ ...item, owner_id: actor.id })),
 
     /** Changes the fields given. @throws NotFoundError, ForbiddenError, PreconditionFailedError */
     async change(actor: Actor, publicId: string, changes: ItemUpdate, expected?: Expected) {

@@ -1,5 +1,6 @@
 import type { Engine } from '../db/engine.ts'
 import type { AuditRepository } from '../repositories/audit.repository.ts'
+import type { IdempotencyKeyRepository } from '../repositories/idempotency-key.repository.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { ThrottleRepository } from '../repositories/throttle.repository.ts'
 
@@ -15,13 +16,14 @@ const oncePerHour = { quota: 1, window: 60 * 60 }
 export interface PurgeDependencies {
   sessions: SessionRepository
   throttles: ThrottleRepository
+  keys: IdempotencyKeyRepository
   events: AuditRepository
   /** Lets the database look after itself. */
   tidy: Engine['tidy']
 }
 
-/** Deletes what is no longer needed: sessions that ended long ago, forgotten attempts, audit events past their time. */
-export function createPurgeService({ sessions, throttles, events, tidy }: PurgeDependencies) {
+/** Deletes what is no longer needed: sessions that ended long ago, forgotten attempts, answers and audit events past their time. */
+export function createPurgeService({ sessions, throttles, keys, events, tidy }: PurgeDependencies) {
   const inBatches = async (purge: (limit: number) => Promise<number>) => {
     let total = 0
     let deleted: number
@@ -36,6 +38,7 @@ export function createPurgeService({ sessions, throttles, events, tidy }: PurgeD
   const run = async () => ({
     sessions: await inBatches((limit) => sessions.purge(sessionDays, limit)),
     throttles: await inBatches((limit) => throttles.purge(throttleDays, limit)),
+    idempotency_keys: await inBatches(keys.purge),
     audit_events: await inBatches(events.purge),
   })
 

@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { itemSorts } from '../../src/models/enums.ts'
 import { createAuditRepository } from '../../src/repositories/audit.repository.ts'
+import { createIdempotencyKeyRepository } from '../../src/repositories/idempotency-key.repository.ts'
 import { createItemListRepository, placeOf } from '../../src/repositories/item-list.repository.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
 import { createSessionRepository } from '../../src/repositories/session.repository.ts'
@@ -72,6 +73,7 @@ function allCalls(database: Database): Calls {
   const throttles = createThrottleRepository(database)
   const users = createUserRepository(database)
   const events = createAuditRepository(database)
+  const keys = createIdempotencyKeyRepository(database)
   const someone = { email: 'new@example.com', password_hash: 'x', first_name: 'Ada', last_name: 'Lovelace' }
   const limits = { lifetime: 100, idle: 100, leeway: 5 }
   const event = { event: 'login.failed', user_public_id: uuid, session_public_id: null, reason: null, sessions: null }
@@ -107,6 +109,11 @@ function allCalls(database: Database): Calls {
     'throttles.giveBack': () => throttles.giveBack('key'),
     'throttles.forget': () => throttles.forget('key'),
     'throttles.purge': () => throttles.purge(30, 1000),
+    'keys.find': () => keys.find('key'),
+    'keys.claim': () => keys.claim({ key: 'key', request_hash: 'x', seconds: 60 }),
+    'keys.complete': () => keys.complete('key', 'x'),
+    'keys.release': () => keys.release('key'),
+    'keys.purge': () => keys.purge(1000),
     'events.add': () => events.add({ ...event, ip: '127.0.0.1', user_agent: null, request_id: null }, 30),
     'events.purge': () => events.purge(1000),
     'users.findProfile': () => users.findProfile(7),

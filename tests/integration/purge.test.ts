@@ -36,8 +36,8 @@ onEachDatabase((kind) => {
     const rows = attempts.map((attempt) => ({ key: randomUUID(), until: database.clock(), ...attempt }))
     await database.query().insertInto('throttles').values(rows).execute()
 
-    expect(await services.purge.run()).toEqual({ sessions: 3, throttles: 1, audit_events: 0 })
-    expect(await services.purge.run()).toEqual({ sessions: 0, throttles: 0, audit_events: 0 })
+    expect(await services.purge.run()).toEqual({ sessions: 3, throttles: 1, idempotency_keys: 0, audit_events: 0 })
+    expect(await services.purge.run()).toEqual({ sessions: 0, throttles: 0, idempotency_keys: 0, audit_events: 0 })
     expect((await api.get('/api/v1/users/me', { token: live!.access_token })).status).toBe(200)
   })
 
@@ -61,7 +61,7 @@ onEachDatabase((kind) => {
       const jobs = Array.from({ length: 10 }, (_, index) => (index % 2 ? services : other.services).purge.runIfDue())
       rounds.push((await Promise.all(jobs)).filter((deleted) => deleted !== undefined))
     }
-    expect(rounds).toEqual([[{ sessions: 0, throttles: 0, audit_events: 1 }], []])
+    expect(rounds).toEqual([[{ sessions: 0, throttles: 0, idempotency_keys: 0, audit_events: 1 }], []])
   })
 
   test('an operator deletes it all by a command', async () => {
@@ -72,7 +72,7 @@ onEachDatabase((kind) => {
       .execute()
     expect(await project.app(['sessions', 'purge'], { ...environment, DATABASE_URL: url })).toMatchObject({
       code: 0,
-      output: expect.stringMatching(/^sessions\t0\nthrottles\t0\naudit_events\t[12]\n$/),
+      output: expect.stringMatching(/^sessions\t0\nthrottles\t0\nidempotency_keys\t0\naudit_events\t[12]\n$/),
     })
   })
 })

@@ -175,11 +175,12 @@ onEachDatabase((kind) => {
     test('whatever the services give', async () => {
       const config = settings({ LOG_LEVEL: 'silent' })
       const log = await createLogger(config)
-      const { audit, purge, sessions, ...others } = createServices(config, api.database, log)
+      const { audit, purge, idempotency, sessions, ...others } = createServices(config, api.database, log)
       const { authenticate, ...rest } = sessions
       const services = {
         audit,
         purge,
+        idempotency,
         sessions: { ...carelessService(rest), authenticate },
         auth: carelessService(others.auth),
         users: carelessService(others.users),

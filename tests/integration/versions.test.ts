@@ -48,6 +48,16 @@ onEachDatabase((kind) => {
       expect(etagOf(await api.patch(path, {}, { token }))).toBe(etagOf(changed))
     })
 
+    test('comes again with the answer that is given again', async () => {
+      const headers = { 'idempotency-key': randomUUID() }
+      const [made, again] = [
+        await api.post(items, { name: 'Once' }, { token, headers }),
+        await api.post(items, { name: 'Once' }, { token, headers }),
+      ]
+      expect([again.status, again.text, etagOf(again)]).toEqual([201, made.text, etagOf(made)])
+      expect(again.text).not.toContain('version')
+    })
+
     test('of a profile changes with it, not with a sign-in', async () => {
       const account = await api.account()
       const read = () => api.get(profile, { token: account.access_token })

@@ -26,6 +26,8 @@ export async function fillTables({ engine, query, clock }: Database): Promise<vo
     ${from(others)} select ${publicId}, n, ${minutes(0)}, ${minutes(100, 30)} from numbers`)
   await run(sql`insert into throttles (key, until, updated_at)
     ${from(others)} select 'key' || n, ${minutes(0)}, ${minutes(100, 30)} from numbers`)
+  await run(sql`insert into idempotency_keys (key, request_hash, expires_at)
+    ${from(others)} select 'key' || n, 'x', ${minutes(100)} from numbers`)
   await run(sql`insert into audit_events (event, user_public_id, kept_until)
     ${from(others)} select 'login.failed', ${publicId}, ${minutes(100)} from numbers`)
   const name = sql`case n % 10000 when 0 then 'rareword ' else '' end || (n * 7919 % 100000)`

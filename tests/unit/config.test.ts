@@ -56,6 +56,7 @@ describe('without anything but the secrets', () => {
       LOGIN_MAX_FAILURES: 5,
       ADDRESS_MAX_FAILURES: 100,
       REGISTER_MAX_PER_HOUR: 60,
+      IDEMPOTENCY_KEY_HOURS: 24,
       AUDIT_RETENTION_DAYS: 365,
       OVERLOAD_DELAY_MS: 100,
       LOG_LEVEL: 'info',

@@ -74,5 +74,5 @@ export const errorHeadersOf = (status: number) => ({
   'X-Request-Id': header('RequestId'),
   ...(status === 401 && { 'WWW-Authenticate': header('WwwAuthenticate') }),
   ...(status === 429 && rateLimitHeaders),
-  ...([429, 503].includes(status) && { 'Retry-After': header('RetryAfter') }),
+  ...([409, 429, 503].includes(status) && { 'Retry-After': header('RetryAfter') }),
 })

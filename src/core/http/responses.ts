@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import {
   AppError,
+  KeyInUseError,
   MethodNotAllowedError,
   TooManyRequestsError,
   UnauthorizedError,
@@ -24,9 +25,11 @@ export const statusOf: Record<ErrorCode, number> = {
   method_not_allowed: 405,
   request_timeout: 408,
   conflict: 409,
+  idempotency_key_in_use: 409,
   precondition_failed: 412,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  idempotency_key_reused: 422,
   too_many_requests: 429,
   headers_too_large: 431,
   internal_error: 500,
@@ -123,7 +126,8 @@ export const rateLimitHeaders = ({ name, quota, window }: RateLimitPolicy, left:
 function headersOf(error: AppError): Record<string, string> {
   if (error instanceof UnauthorizedError) return { 'www-authenticate': challenge(error) }
   if (error instanceof MethodNotAllowedError) return { allow: error.allowed.join(', ') }
-  if (error instanceof UnavailableError) return { 'retry-after': String(error.retryAfter) }
+  if (error instanceof UnavailableError || error instanceof KeyInUseError)
+    return { 'retry-after': String(error.retryAfter) }
   if (!(error instanceof TooManyRequestsError)) return {}
   const { retryAfter, policy } = error
   return { 'retry-after': String(retryAfter), ...rateLimitHeaders(policy, 0, retryAfter) }

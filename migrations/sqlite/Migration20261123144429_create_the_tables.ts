@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123141852_create_users_sessions_items_throttles_and_audit_events extends Migration {
+export class Migration20261123144429_create_the_tables extends Migration {
 
-  override name = 'Migration20261123141852_create_users_sessions_items_throttles_and_audit_events';
+  override name = 'Migration20261123144429_create_the_tables';
 
   override up(): void | Promise<void> {
     this.addSql(`create table \`audit_events\` (\`id\` integer not null primary key autoincrement, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`event\` text not null, \`user_public_id\` text null, \`session_public_id\` text null, \`reason\` text null, \`sessions\` integer null, \`ip\` text null, \`user_agent\` text null, \`request_id\` text null, \`kept_until\` datetime not null);`);
@@ -12,6 +12,9 @@ export class Migration20261123141852_create_users_sessions_items_throttles_and_a
   when (old.id, old.created_at, old.event, old.user_public_id, old.session_public_id, old.reason, old.sessions, old.user_agent, old.request_id, old.kept_until, old.ip is null) is distinct from (new.id, new.created_at, new.event, new.user_public_id, new.session_public_id, new.reason, new.sessions, new.user_agent, new.request_id, new.kept_until, new.ip is null) begin select raise(abort, 'audit events are not changed'); end;`);
     this.addSql(`create trigger \`audit_events_kept\` BEFORE DELETE on \`audit_events\` for each ROW
   when old.kept_until > (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) begin select raise(abort, 'audit events are kept until kept_until'); end;`);
+
+    this.addSql(`create table \`idempotency_keys\` (\`key\` text not null primary key, \`request_hash\` text not null, \`answer\` text null, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`expires_at\` datetime not null);`);
+    this.addSql(`create index \`idempotency_keys_expires_at\` on \`idempotency_keys\` (\`expires_at\`);`);
 
     this.addSql(`create table \`throttles\` (\`key\` text not null primary key, \`created_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`updated_at\` datetime not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), \`attempts\` integer not null default 1, \`until\` datetime not null);`);
     this.addSql(`create index \`throttles_updated_at\` on \`throttles\` (\`updated_at\`);`);
@@ -46,6 +49,7 @@ export class Migration20261123141852_create_users_sessions_items_throttles_and_a
     this.addSql(`drop trigger if exists \`audit_events_unchanged\`;`);
     this.addSql(`drop trigger if exists \`audit_events_kept\`;`);
     this.addSql(`drop table if exists \`audit_events\`;`);
+    this.addSql(`drop table if exists \`idempotency_keys\`;`);
     this.addSql(`drop table if exists \`throttles\`;`);
     this.addSql(`drop table if exists \`users\`;`);
     this.addSql(`drop table if exists \`sessions\`;`);

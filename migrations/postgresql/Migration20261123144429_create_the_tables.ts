@@ -1,14 +1,17 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123141852_create_users_sessions_items_throttles_and_audit_events extends Migration {
+export class Migration20261123144429_create_the_tables extends Migration {
 
-  override name = 'Migration20261123141852_create_users_sessions_items_throttles_and_audit_events';
+  override name = 'Migration20261123144429_create_the_tables';
 
   override up(): void | Promise<void> {
     this.addSql(`create table "audit_events" ("id" bigserial primary key, "created_at" timestamptz(3) not null default now(), "event" varchar(50) not null, "user_public_id" uuid null, "session_public_id" uuid null, "reason" varchar(50) null, "sessions" int null, "ip" text null, "user_agent" varchar(400) null, "request_id" varchar(128) null, "kept_until" timestamptz(3) not null);`);
     this.addSql(`comment on column "audit_events"."ip" is 'encrypted';`);
     this.addSql(`create index "audit_events_user" on "audit_events" ("user_public_id", "id");`);
     this.addSql(`create index "audit_events_kept_until" on "audit_events" ("kept_until");`);
+
+    this.addSql(`create table "idempotency_keys" ("key" varchar(64) not null, "request_hash" varchar(64) not null, "answer" text null, "created_at" timestamptz(3) not null default now(), "expires_at" timestamptz(3) not null, primary key ("key"));`);
+    this.addSql(`create index "idempotency_keys_expires_at" on "idempotency_keys" ("expires_at");`);
 
     this.addSql(`create table "throttles" ("key" varchar(64) not null, "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "attempts" int not null default 1, "until" timestamptz(3) not null, primary key ("key"));`);
     this.addSql(`create index "throttles_updated_at" on "throttles" ("updated_at");`);
@@ -69,6 +72,7 @@ export class Migration20261123141852_create_users_sessions_items_throttles_and_a
     this.addSql(`drop trigger if exists "audit_events_not_truncated" on "audit_events";`);
     this.addSql(`drop function if exists "audit_events_audit_events_not_truncated_fn"();`);
     this.addSql(`drop table if exists "audit_events" cascade;`);
+    this.addSql(`drop table if exists "idempotency_keys" cascade;`);
     this.addSql(`drop table if exists "throttles" cascade;`);
     this.addSql(`drop table if exists "users" cascade;`);
     this.addSql(`drop table if exists "sessions" cascade;`);

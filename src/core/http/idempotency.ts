@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ValidationError } from '../errors.ts'
+import type { Answer, KeyedRequest, Once } from '../idempotency.ts'
+
+/** Headers of an answer that belong to what was made. */
+const kept = ['location', 'etag']
+
+/**
+ * Lets clients send an `Idempotency-Key` with every POST (draft-ietf-httpapi-idempotency-key-header): whoever got no
+ * answer sends the same request again, and the change is made once. It goes for the routes that are registered from now
+ * on. Their handlers return what they answer, and do not send it themselves.
+ */
+export function acceptIdempotencyKeys(app: FastifyInstance, once: Once): void {
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'POST') return
+    const { handler, url } = route
+    route.handler = function handle(request, reply) {
+      const header = request.headers['idempotency-key']
+      if (header === undefined) return handler.call(this, request, reply)
+      const work = async () => answerOf(reply, await handler.call(this, request, reply))
+      return answerOnce(request, reply, () => once(keyedRequest(request, url, String(header)), work))
+    }
+  })
+}
+
+async function answerOnce(request: FastifyRequest, reply: FastifyReply, ask: () => ReturnType<Once>) {
+  try {
+    const { answer, isReplay } = await ask()
+    if (isReplay) reply.header('idempotency-replayed', 'true')
+    reply.code(answer.status).headers(answer.headers).type('application/json; charset=utf-8')
+    return answer.body
+  } catch (error) {
+    // What the handler said of an answer that is not given after all.
+    for (const name of kept) reply.removeHeader(name)
+    throw error
+  }
+}
+
+function keyedRequest({ caller, params, body }: FastifyRequest, route: string, header: string): KeyedRequest {
+  // Strangers share one scope: who has lost the answer may come back from another address.
+  return {
+    key: readKey(header),
+    scope: [route, caller?.public_id ?? ''],
+    content: JSON.stringify([params, body]),
+  }
+}
+
+function answerOf(reply: FastifyReply, payload: unknown): Answer {
+  const given = kept.map((name) => [name, reply.getHeader(name)] as const).filter(([, value]) => value !== undefined)
+  return {
+    status: reply.statusCode,
+    headers: Object.fromEntries(given) as Record<string, string>,
+    body: reply.serialize(payload) as string,
+  }
+}
+
+/** A string of a structured field (RFC 9651 §3.3.3), as the draft has it, or the same without quotes, as most send it. */
+const quoted = /^"((?:[\x20\x21\x23-\x5B\x5D-\x7E]|\\["\\]){1,255})"$/
+const bare = /^[\x21\x23-\x2B\x2D-\x3A\x3C-\x5B\x5D-\x7E]{1,255}$/
+
+function readKey(header: string): string {
+  const key = bare.test(header) ? header : quoted.exec(header)?.[1]
+  if (key === undefined)
+    throw new ValidationError([
+      { field: 'Idempotency-Key', message: 'must be one text of 1 to 255 visible characters, such as a UUID' },
+    ])
+  return key.replaceAll(/\\(["\\])/g, '$1')
+}
