@@ -10,6 +10,7 @@ export default {
     'bench/*.ts',
     'bench/limit/{postgresql,sqlite}.ts',
     'bench/load/clients.ts',
+    'bench/soak/{clients,inside}.ts',
     'bench/peers/check.ts',
     'tests/**/*.test.ts',
   ],
