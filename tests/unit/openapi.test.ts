@@ -161,14 +161,23 @@ describe('of what has versions', () => {
 
   test('what is made has a tag and no condition, and other resources have neither', () => {
     const none = { parameters: [], unchanged: undefined, stale: undefined }
-    expect(told('POST', { ...versioned, response: { 201: thing } })).toEqual({ ...none, isTagged: true })
+    const made = told('POST', { ...versioned, response: { 201: thing } })
+    const parameters = [{ $ref: '#/components/parameters/IdempotencyKey' }]
+    expect(made).toEqual({ ...none, parameters, isTagged: true })
     for (const method of ['GET', 'PATCH', 'DELETE'])
       expect(told(method, { ...versioned, versioned: false })).toEqual({ ...none, isTagged: false })
   })
 
+  test('a POST may be sent again under a key, and says what may come of it', () => {
+    const { responses } = operationOf({ method: 'POST', schema: usual })
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(['409', '422']))
+    expect(responses['200']!.headers).toHaveProperty('Idempotency-Replayed')
+    expect(operationOf({ method: 'PATCH', schema: usual }).responses).not.toHaveProperty('422')
+  })
+
   test('the headers and parameters that operations refer to are there', () => {
     const { components, paths } = describeAll(
-      ...['GET', 'PATCH', 'DELETE'].map((method) => route({ method, schema: versioned })),
+      ...['GET', 'POST', 'PATCH', 'DELETE'].map((method) => route({ method, schema: versioned })),
     )
     for (const [, kind, name] of JSON.stringify(paths).matchAll(/#\/components\/(headers|parameters)\/(\w+)/g))
       expect(components[kind as 'headers' | 'parameters']).toHaveProperty(name!)

@@ -9,6 +9,10 @@ const headerComponents = {
     description: 'The version of the resource (RFC 9110), for `If-Match` and `If-None-Match`.',
     schema: { type: 'string', examples: ['"f47ac10b-58cc-4372-a567-0e02b2c3d479.3"'] },
   },
+  IdempotencyReplayed: {
+    description: '`true` on an answer that was given before, to the same request under the same `Idempotency-Key`.',
+    schema: { type: 'string', enum: ['true'] },
+  },
   WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
   RateLimit: {
     description: 'Requests left, and seconds until there are all of them again (draft-ietf-httpapi-ratelimit-headers).',
@@ -22,6 +26,14 @@ const headerComponents = {
 }
 
 const headerParameters = {
+  IdempotencyKey: {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required: false,
+    description:
+      'A text of 1 to 255 visible ASCII characters, made anew for each change, such as a UUID; with or without quotes. The same request under the same key is done once, and gets the same answer again.',
+    schema: { type: 'string', examples: ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'] },
+  },
   IfMatch: {
     name: 'If-Match',
     in: 'header',
@@ -53,8 +65,12 @@ export const sparesUnchanged = ({ method, schema }: CollectedRoute) => Boolean(s
 export const takesIfMatch = ({ method, schema }: CollectedRoute) =>
   Boolean(schema?.versioned) && (method === 'PATCH' || method === 'DELETE')
 
+/** Whether what is sent again under the same key is done once. */
+export const takesIdempotencyKey = ({ method }: CollectedRoute) => method === 'POST'
+
 /** The headers that a route takes, as parameters. */
 export const headerParametersOf = (route: CollectedRoute) => [
+  ...(takesIdempotencyKey(route) ? [parameter('IdempotencyKey')] : []),
   ...(takesIfMatch(route) ? [parameter('IfMatch')] : []),
   ...(sparesUnchanged(route) ? [parameter('IfNoneMatch')] : []),
 ]
@@ -66,6 +82,7 @@ export const successHeadersOf = (route: CollectedRoute, status: string) => ({
   'X-Request-Id': header('RequestId'),
   ...(isLimited(route) && rateLimitHeaders),
   ...(status === '201' && { Location: header('Location') }),
+  ...(takesIdempotencyKey(route) && { 'Idempotency-Replayed': header('IdempotencyReplayed') }),
   ...(route.schema?.versioned && route.method !== 'DELETE' && { ETag: header('ETag') }),
 })
 

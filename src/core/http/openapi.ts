@@ -10,6 +10,7 @@ import {
   isLimited,
   sparesUnchanged,
   successHeadersOf,
+  takesIdempotencyKey,
   takesIfMatch,
 } from './openapi-headers.ts'
 import { statusOf } from './responses.ts'
@@ -155,7 +156,7 @@ function errorsOf(route: CollectedRoute): number[] {
     ...(guard ? guardErrors(guard) : []),
     ...(isLimited(route) ? (['too_many_requests'] as const) : []),
     ...(takesIfMatch(route) ? (['precondition_failed'] as const) : []),
-    ...(route.method === 'POST' ? (['idempotency_key_in_use', 'idempotency_key_reused'] as const) : []),
+    ...(takesIdempotencyKey(route) ? (['idempotency_key_in_use', 'idempotency_key_reused'] as const) : []),
     ...(params === undefined ? [] : (['not_found'] as const)),
     ...(route.method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]
