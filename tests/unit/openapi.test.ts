@@ -169,10 +169,10 @@ describe('of what has versions', () => {
   })
 
   test('a POST may be sent again under a key, and says what may come of it', () => {
-    const { responses } = operationOf({ method: 'POST', schema: usual })
+    const { responses } = operationOf({ method: 'POST', schema: versioned })
     expect(Object.keys(responses)).toEqual(expect.arrayContaining(['409', '422']))
     expect(responses['200']!.headers).toHaveProperty('Idempotency-Replayed')
-    expect(operationOf({ method: 'PATCH', schema: usual }).responses).not.toHaveProperty('422')
+    expect(operationOf({ method: 'PATCH', schema: versioned }).responses).not.toHaveProperty('422')
   })
 
   test('the headers and parameters that operations refer to are there', () => {
