@@ -26,6 +26,7 @@ export const statusOf: Record<ErrorCode, number> = {
   request_timeout: 408,
   conflict: 409,
   idempotency_key_in_use: 409,
+  precondition_failed: 412,
   payload_too_large: 413,
   unsupported_media_type: 415,
   expectation_failed: 417,
