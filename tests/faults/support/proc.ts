@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Why what a process holds cannot be looked up here. */
 export const noProc = () => (process.platform === 'linux' ? undefined : 'there is no /proc here')
@@ -8,3 +8,6 @@ export function memoryOf(pid: number): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
   return Math.round(Number(kilobytes) / 1024)
 }
+
+/** How many files, sockets included, a process has open. */
+export const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
