@@ -6,6 +6,21 @@ import { isRetryable } from './errors.ts'
 
 const attempts = 5
 
+/**
+ * Runs a whole transaction, or a statement outside of them, again, a few times, where the database undid it only
+ * because of others at the same moment.
+ */
+export async function retry<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isRetryable(error) || attempt === attempts) throw error
+      await sleep(Math.random() * 10 * 2 ** attempt)
+    }
+  }
+}
+
 /** What else belongs into the transaction of some work, so that all of it commits together. */
 export interface Frame<T> {
   /** Comes first. */
@@ -61,14 +76,8 @@ export function createTransactions(pool: Kysely<Tables>) {
   async function transaction<T>(work: () => Promise<T>): Promise<T> {
     const scope = scopes.getStore()
     if (scope?.transaction) return work()
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return scope?.held ? await runHeld(scope, scope.held, work) : await runAlone(work)
-      } catch (error) {
-        if (!isRetryable(error) || attempt === attempts) throw error
-        await sleep(Math.random() * 10 * 2 ** attempt)
-      }
-    }
+    const { held } = scope ?? {}
+    return retry(() => (scope && held ? runHeld(scope, held, work) : runAlone(work)))
   }
 
   /** Ends a transaction that was held with its last statements. */

@@ -3,7 +3,7 @@ import { expect, onTestFinished, vi } from 'vitest'
 import { freshDatabase } from '../support/databases.ts'
 import { register, startReaders } from './support/clients.ts'
 import { fault } from './support/fault.ts'
-import { noProc, openFilesOf } from './support/proc.ts'
+import { noProc, openFiles } from './support/proc.ts'
 import { Server } from './support/server.ts'
 
 const connections = 500
@@ -54,12 +54,12 @@ fault(
     const control = await Server.start(project, await freshDatabase(kind), patient)
     const undisturbed = startReaders(`${control.address}/api/v1/items`, await register(control.address))
     await readers.more(100)
-    const before = openFilesOf(server.program.pid)
+    const before = openFiles(server.program.pid)
     readers.durations.length = 0
     undisturbed.durations.length = 0
     const parts = Array.from({ length: connections }, (_, index) => (index % 2 === 0 ? 'head' : 'body'))
     const crawling = parts.map((part) => crawl(server.address, token, part))
-    await vi.waitFor(() => expect(openFilesOf(server.program.pid)).toBeGreaterThan(connections), 8000)
+    await vi.waitFor(() => expect(openFiles(server.program.pid)).toBeGreaterThan(connections), 8000)
     const ends = await Promise.all(crawling)
     await Promise.all([readers.stop(), undisturbed.stop()])
 
@@ -70,7 +70,7 @@ fault(
     expect(Object.keys(readers.statuses)).toEqual(['200'])
     const [p99, usual] = [readers, undisturbed].map(({ durations }) => percentile(durations, 0.99)) as [number, number]
     expect(p99).toBeLessThan(200 + usual)
-    await vi.waitFor(() => expect(openFilesOf(server.program.pid)).toBeLessThanOrEqual(before), 8000)
+    await vi.waitFor(() => expect(openFiles(server.program.pid)).toBeLessThanOrEqual(before), 8000)
     const longest = (part: 'head' | 'body') =>
       Math.max(...ends.filter((end) => end.part === part).map(({ seconds }) => seconds)).toFixed(0)
     return {

@@ -45,7 +45,7 @@ describe('on postgresql alone', () => {
     proxy.blackhole()
     await sleep(1100)
     proxy.back(true)
-    await database.ping()
+    expect(await outcome(database.ping())).toBe('done')
   })
 
   test('who waits when the database is away is told when it is back, if their connection is lost', async () => {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { CompiledQuery, sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { createItemRepository, type ItemRepository } from '../../src/repositories/item.repository.ts'
 import { createSessionRepository } from '../../src/repositories/session.repository.ts'
@@ -218,6 +218,24 @@ describe('on postgresql alone', () => {
     })
     expect(attempts).toBe(2)
     expect(await items.find(public_id)).toMatchObject({ priority: 5 })
+  })
+
+  test('so is a statement by itself, where all are serializable', async () => {
+    const parameters = '?options=-c%20default_transaction_isolation%3Dserializable'
+    const config = settings({ DATABASE_URL: (await freshDatabase('postgresql')) + parameters })
+    const [database, other] = [openDatabase(config), openDatabase(config)]
+    const items = createItemRepository(database)
+    const { public_id } = await items.add({ name: 'contended' })
+    const blocked = sql<{ n: number }>`select count(*) as n from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`
+    let change: Promise<unknown> | undefined
+    await other.transaction(async () => {
+      await createItemRepository(other).change(public_id, { priority: 2 })
+      change = items.change(public_id, { name: 'changed' })
+      await vi.waitFor(async () => expect((await blocked.execute(database.query())).rows).toEqual([{ n: 1 }]), 5000)
+    })
+    expect(await change).toMatchObject({ name: 'changed', priority: 2 })
+    await Promise.all([database.close(), other.close()])
   })
 
   test('it gives up after a few attempts, and nothing is left behind', async () => {

@@ -9,5 +9,5 @@ export function memoryOf(pid: number): number {
   return Math.round(Number(kilobytes) / 1024)
 }
 
-/** How many files, sockets and the like a process has open. */
-export const openFilesOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
+/** How many files, sockets included, a process has open. */
+export const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
