@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../src/db/database.ts'
@@ -70,6 +72,28 @@ describe('a server', () => {
       expect(await program.ended).toBe(0)
       expect(performance.now() - begin).toBeGreaterThan(3000)
       await untilRefused(address)
+    },
+  )
+
+  test.for(['1', '2'])(
+    'answers whoever has connected before it was told to stop, with WEB_CONCURRENCY=%s',
+    async (workers) => {
+      const program = project.start({ ...production, WEB_CONCURRENCY: workers })
+      const { hostname, port } = new URL(await program.address())
+      await vi.waitFor(() => expect(program.output.match(/Server listening/g)).toHaveLength(Number(workers)), 10_000)
+      // Stopped, it accepts none of them: the system does, and keeps what they send.
+      program.kill('SIGSTOP')
+      const answers = []
+      for (let client = 0; client < 50; client++) {
+        const socket = connect(Number(port), hostname)
+        await once(socket, 'connect')
+        socket.write(`GET /api/v1/items HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`)
+        answers.push(once(socket, 'data').then(([data]) => String(data).slice(0, 12)))
+      }
+      program.kill('SIGTERM')
+      program.kill('SIGCONT')
+      expect(new Set(await Promise.all(answers))).toEqual(new Set(['HTTP/1.1 200']))
+      expect(await program.ended).toBe(0)
     },
   )
 
