@@ -8,7 +8,7 @@ import type { Passwords } from '../../src/core/security/passwords.ts'
  * What goes wrong: a bug throws; the database is away, with its connection, or refuses for the sake of another
  * transaction, and then may be asked again.
  */
-export type FailureKind = 'bug' | 'away' | 'conflict'
+type FailureKind = 'bug' | 'away' | 'conflict'
 
 /** `before` a step it is not done at all; `after` it is done, and nobody hears of it. */
 export interface Failure {
