@@ -5,6 +5,7 @@ import { docsController } from './controllers/docs.controller.ts'
 import { controllers } from './controllers/index.ts'
 import { auditRefusals } from './core/audit.ts'
 import type { Config } from './core/config.ts'
+import { spareUnchanged } from './core/http/conditional.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
 import { shedOverload } from './core/http/overload.ts'
@@ -51,6 +52,7 @@ export async function createApp(config: Config, services: Services, log: Fastify
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
+  spareUnchanged(app)
   auditRefusals(app, services.audit)
   logRequests(app)
 
@@ -101,7 +103,7 @@ const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({
     decide(null, CORS_ORIGINS.includes('*') ? '*' : origin !== undefined && CORS_ORIGINS.includes(origin) && origin),
   credentials: CORS_CREDENTIALS,
   methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-  exposedHeaders: ['x-request-id', 'location', 'retry-after', 'ratelimit', 'ratelimit-policy'],
+  exposedHeaders: ['x-request-id', 'location', 'etag', 'retry-after', 'ratelimit', 'ratelimit-policy'],
   strictPreflight: false,
   maxAge: 600,
 })

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'method_not_allowed'
   | 'request_timeout'
   | 'conflict'
+  | 'precondition_failed'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'too_many_requests'
@@ -61,6 +62,13 @@ export class ConflictError extends AppError {
 export class ForbiddenError extends AppError {
   constructor(message = 'You are not allowed to do this') {
     super('forbidden', message)
+  }
+}
+
+/** It has been changed since the client read it. */
+export class PreconditionFailedError extends AppError {
+  constructor(message = 'It was changed meanwhile: read it again') {
+    super('precondition_failed', message)
   }
 }
 
