@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -35,40 +35,9 @@ export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_53
  * @param installed the folder of its programs; without one, what npm installed
  */
 export async function startPostgresql(installed?: string): Promise<PostgresqlServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'postgresql-'))
-  const programs = installed ?? join(copyBinaries(folder), 'bin')
-  const data = join(folder, 'data')
-  mkdirSync(data)
-  chmodSync(folder, 0o755)
-  if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
-  const environment = { ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C' }
-  execFileSync(
-    join(programs, 'initdb'),
-    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
-    {
-      ...unprivileged,
-      cwd: data,
-      env: environment,
-      stdio: 'pipe',
-    },
-  )
-
-  const port = await freePort()
-  const settings = [
-    `port=${port}`,
-    'listen_addresses=127.0.0.1',
-    'unix_socket_directories=',
-    'fsync=off',
-    'max_connections=400',
-    'shared_buffers=64MB',
-  ]
-  const server = spawn(join(programs, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
-    ...unprivileged,
-    cwd: data,
-    env: environment,
-    stdio: 'ignore',
-  })
-  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
+  const cluster = await createCluster(installed)
+  const server = spawnPostgresql(cluster, 'fsync=off')
+  const url = urlOf(cluster)
   await untilReady(url)
   return {
     url,
@@ -78,10 +47,56 @@ export async function startPostgresql(installed?: string): Promise<PostgresqlSer
         server.kill('SIGINT')
         await once(server, 'exit')
       }
-      rmSync(folder, { recursive: true, force: true })
+      rmSync(cluster.folder, { recursive: true, force: true })
     },
   }
 }
+
+/** What a PostgreSQL serves: its databases in a temporary folder, the programs for them, and its port. */
+export interface Cluster {
+  folder: string
+  data: string
+  programs: string
+  port: number
+}
+
+export async function createCluster(installed?: string): Promise<Cluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'postgresql-'))
+  const programs = installed ?? join(copyBinaries(folder), 'bin')
+  const data = join(folder, 'data')
+  mkdirSync(data)
+  chmodSync(folder, 0o755)
+  if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
+  execFileSync(
+    join(programs, 'initdb'),
+    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
+    { ...unprivileged, cwd: data, env: environment(), stdio: 'pipe' },
+  )
+  return { folder, data, programs, port: await freePort() }
+}
+
+/** Of the administration database. */
+export const urlOf = ({ port }: Cluster): string => `postgresql://postgres@127.0.0.1:${port}/postgres`
+
+/** Starts the server of a cluster, with more settings, and does not wait until it accepts connections. */
+export function spawnPostgresql({ programs, data, port }: Cluster, ...more: string[]): ChildProcess {
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'max_connections=400',
+    'shared_buffers=64MB',
+    ...more,
+  ]
+  return spawn(join(programs, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
+    ...unprivileged,
+    cwd: data,
+    env: environment(),
+    stdio: 'ignore',
+  })
+}
+
+const environment = () => ({ ...process.env, LC_ALL: 'C', LC_MESSAGES: 'C' })
 
 /** The package leaves out the links among its libraries, and may lie where `nobody` cannot read. */
 function copyBinaries(folder: string): string {
