@@ -94,6 +94,7 @@ export const operations: Record<string, (services: Services, world: World) => un
   'sessions.revokeAll': ({ sessions }, { ada }) => sessions.revokeAll(ada.actor),
   'users.profile': ({ users }, { ada }) => users.profile(ada.actor),
   'users.changeProfile': ({ users }, { ada }) => users.changeProfile(ada.actor, { first_name: 'Augusta' }),
+  'users.changeProfile, stale': ({ users }, { ada }) => users.changeProfile(ada.actor, { first_name: 'A' }, [7]),
   'users.changeProfile, nothing': ({ users }, { ada }) => users.changeProfile(ada.actor, {}),
   'users.changePassword': ({ users }, { ada }) =>
     users.changePassword(ada.actor, { old_password: person.password, new_password: newPassword }),
@@ -124,6 +125,8 @@ export const operations: Record<string, (services: Services, world: World) => un
   'items.change': ({ items }, { ada }) => items.change(ada.actor, ada.item_id, { name: 'Changed', priority: 5 }),
   'items.change, nothing': ({ items }, { ada }) => items.change(ada.actor, ada.item_id, {}),
   "items.change, another's": ({ items }, { ada, bob }) => items.change(ada.actor, bob.item_id, { priority: 5 }),
+  'items.change, stale': ({ items }, { ada }) => items.change(ada.actor, ada.item_id, { priority: 5 }, [7]),
+  'items.remove, stale': ({ items }, { ada }) => items.remove(ada.actor, ada.item_id, [7]),
   'items.remove': ({ items }, { ada }) => items.remove(ada.actor, ada.item_id),
   'items.remove, none': ({ items }, { ada }) => items.remove(ada.actor, nobody),
   'health.ready': ({ health }) => health.ready(),

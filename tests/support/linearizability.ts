@@ -63,9 +63,12 @@ export function findFault(history: Operation[], initial: Register): Operation[] 
       if (operation.begin <= end && !extra.includes(index))
         next.push({ operation, after: { first, ahead, extra: [...extra, index].toSorted((a, b) => a - b) } })
 
+    // What changes nothing may as well happen now: it is in the way of nobody, and there is no need to try it later.
+    const { register: before } = state
+    const idle = next.find(({ operation }) => apply(operation, before) === before)
     // The last one pushed is tried first: of those that are known the earliest begun.
-    for (const { operation, after } of next.toReversed()) {
-      const register = apply(operation, state.register)
+    for (const { operation, after } of idle ? [idle] : next.toReversed()) {
+      const register = apply(operation, before)
       const key = JSON.stringify([register, after])
       if (!register || seen.has(key)) continue
       seen.add(key)
