@@ -64,7 +64,7 @@ async function shakeBank(kind: DatabaseKind, project: Project, isolation?: 'seri
     /** What was run again for another reason: serialization failures, SQLSTATE 40001. */
     failures: again - deadlocks,
     done: `${killed} and ${cut} connections cut ${meanwhile}`,
-    seen: `${transfersSeen}; ${again} times run again, ${deadlocks} of them after a deadlock; ${totalsSeen}`,
+    seen: `${transfersSeen}; ${again} times run again (${deadlocks} deadlocks); ${totalsSeen}`,
   }
 }
 
