@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { publish } from './report/publish.ts'
 import { machine, writeJson, type Report } from './report/results.ts'
-import { versions } from './report/versions.ts'
+import { measuredCommit, versions } from './report/versions.ts'
 
 /** The script of each part, and the parameters of a short run. */
 const scripts: Record<string, [script: string, ...short: string[]]> = {
@@ -34,10 +34,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-const git = (...parameters: string[]) => execFileSync('git', parameters, { encoding: 'utf8' }).trim()
-/** Of what is measured; what is written into `docs/` in the meantime does not count. */
-const isChanged = git('status', '--porcelain', 'src', 'bench', 'migrations', 'package.json') !== ''
-const commit = git('rev-parse', '--short', 'HEAD') + (isChanged ? ' and changes' : '')
+const commit = measuredCommit()
 
 /** Runs a part. Gives what it found, and how. */
 function run(part: string, file: string): Partial<Report> {

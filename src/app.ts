@@ -5,6 +5,7 @@ import { docsController } from './controllers/docs.controller.ts'
 import { controllers } from './controllers/index.ts'
 import { auditRefusals } from './core/audit.ts'
 import type { Config } from './core/config.ts'
+import { spareUnchanged } from './core/http/conditional.ts'
 import { drainOnClose } from './core/http/drain.ts'
 import { requireGuards } from './core/http/guards.ts'
 import { acceptIdempotencyKeys } from './core/http/idempotency.ts'
@@ -18,11 +19,13 @@ import {
   parseQuery,
   refuseContentCodings,
   refuseDoubtfulFraming,
+  refuseExpectations,
   rejectUnknownRoutes,
   requestId,
 } from './core/http/requests.ts'
 import { handleError } from './core/http/responses.ts'
 import { collectRoutes } from './core/http/routes.ts'
+import { limitTime } from './core/http/time-limit.ts'
 import {
   refuseStrayInput,
   serializerCompiler,
@@ -45,13 +48,16 @@ export async function createApp(config: Config, services: Services, log: Fastify
   app.setErrorHandler(handleError)
 
   // What happens to every request, in this order.
-  shedOverload(app.server, config, services.health.databaseDelay, log)
+  shedOverload(app, config, services.health.databaseDelay, log)
   identifyRequests(app)
+  limitTime(app, config.REQUEST_TIMEOUT_SECONDS)
   refuseDoubtfulFraming(app)
+  refuseExpectations(app)
   if (config.CORS_ORIGINS.length > 0) await app.register(cors, corsOptions(config))
   rejectUnknownRoutes(app)
   refuseContentCodings(app)
   refuseStrayInput(app)
+  spareUnchanged(app)
   auditRefusals(app, services.audit)
   logRequests(app)
 
@@ -64,7 +70,6 @@ export async function createApp(config: Config, services: Services, log: Fastify
   for (const register of controllers) register(app, services)
   if (config.DOCS_ENABLED) docsController(app, config.APP_NAME)
 
-  // Last: such hooks run in the order of their making, and readiness must say no before the wait begins.
   drainOnClose(app, config.SHUTDOWN_TIMEOUT_SECONDS)
   return app
 }
@@ -103,7 +108,15 @@ const corsOptions = ({ CORS_ORIGINS, CORS_CREDENTIALS }: Config) => ({
     decide(null, CORS_ORIGINS.includes('*') ? '*' : origin !== undefined && CORS_ORIGINS.includes(origin) && origin),
   credentials: CORS_CREDENTIALS,
   methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-  exposedHeaders: ['x-request-id', 'location', 'idempotency-replayed', 'retry-after', 'ratelimit', 'ratelimit-policy'],
+  exposedHeaders: [
+    'x-request-id',
+    'location',
+    'etag',
+    'idempotency-replayed',
+    'retry-after',
+    'ratelimit',
+    'ratelimit-policy',
+  ],
   strictPreflight: false,
   maxAge: 600,
 })

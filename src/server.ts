@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import type { Config } from './core/config.ts'
+import { announceStop } from './core/http/drain.ts'
 import { repeat } from './core/repeat.ts'
 import { exitWith } from './core/start.ts'
 import { endOnSignals } from './core/stop.ts'
@@ -19,7 +20,16 @@ export async function serve(config: Config, database: Database, log: Logger): Pr
     endPurging()
     return database.close()
   })
-  endOnSignals(() => app.close(), log, config.SHUTDOWN_TIMEOUT_SECONDS)
+  const { SHUTDOWN_DELAY_SECONDS: delay, SHUTDOWN_TIMEOUT_SECONDS: limit } = config
+  endOnSignals(
+    async (signal) => {
+      // No proxy waits for what ends at a terminal, or for a worker that another one replaces.
+      if (signal === 'SIGTERM') await announceStop(app, delay)
+      await app.close()
+    },
+    log,
+    delay + limit,
+  )
 
   return app
     .listen({ host: config.HOST, port: config.PORT })

@@ -1,4 +1,4 @@
-// Bar charts as plain SVG, readable on a light and on a dark page.
+// Bar charts and line charts as plain SVG, readable on a light and on a dark page.
 export interface Bar {
   name: string
   value: number
@@ -17,6 +17,18 @@ export interface Chart {
   mark?: { value: number; label: string }
 }
 
+/** Lines over one scale, which begins at 0. */
+export interface LineChart {
+  title: string
+  /** What the height of a line means, and what its unit is. */
+  measure: string
+  /** What the scale below counts. */
+  along: string
+  lines: { name: string; points: [along: number, value: number][] }[]
+  /** Where something begins, drawn as an upright line. */
+  mark?: { at: number; label: string }
+}
+
 const [width, left, right] = [760, 150, 190]
 const [barHeight, groupGap, top, bottom] = [16, 14, 76, 20]
 /** Told apart by those who see few colours too; the same variant has the same one in each group. */
@@ -28,6 +40,8 @@ const style = `
   .quiet { fill: #59636e }
   .line { stroke: #1f2328 }
   .mark { stroke: #59636e; stroke-dasharray: 4 3 }
+  .grid { stroke: #59636e; stroke-opacity: 0.25 }
+  .drawn { fill: none; stroke-width: 1.5; stroke-linejoin: round }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .quiet { fill: #9198a1 } .line { stroke: #e6edf3 } .mark { stroke: #9198a1 }
   }`
@@ -66,17 +80,64 @@ export function barChart({ title, measure, groups, mark }: Chart): string {
     ? `<line class="mark" x1="${at}" x2="${at}" y1="${top - 6}" y2="${y}"/>
 <text class="quiet" x="${at}" y="${y + 10}" text-anchor="middle">${escape(mark.label)}</text>`
     : ''
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">
+  return page(title, measure, height, [
+    ...names.map((name, place) => legend(name, place, colour(name))),
+    ...parts,
+    line,
+  ])
+}
+
+const page = (title: string, measure: string, height: number, parts: string[]) =>
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">
 <style>${style}
 </style>
 <text class="title" x="10" y="22">${escape(title)}</text>
 <text class="quiet" x="10" y="40">${escape(measure)}</text>
-${names.map((name, at2) => legend(name, at2, colour(name))).join('\n')}
 ${parts.join('\n')}
-${line}
 </svg>
 `
-}
 
 const legend = (name: string, place: number, colour: string) =>
   `<rect x="${10 + place * 122}" y="50" width="10" height="10" fill="${colour}"/><text x="${25 + place * 122}" y="59">${escape(name)}</text>`
+
+const [plotLeft, plotRight, plotTop, plotBottom, plotHeight] = [50, 740, 80, 300, 340]
+
+/** Draws lines over each other. */
+export function lineChart({ title, measure, along, lines, mark }: LineChart): string {
+  const points = lines.flatMap((each) => each.points)
+  const [xStep, xEnd] = ticks(Math.max(...points.map(([x]) => x)))
+  const [yStep, yEnd] = ticks(Math.max(...points.map(([, y]) => y)))
+  const toX = (x: number) => (plotLeft + (x / xEnd) * (plotRight - plotLeft)).toFixed(1)
+  const toY = (y: number) => (plotBottom - (y / yEnd) * (plotBottom - plotTop)).toFixed(1)
+  const levels = steps(yStep, yEnd).flatMap((y) => [
+    `<line class="grid" x1="${plotLeft}" x2="${plotRight}" y1="${toY(y)}" y2="${toY(y)}"/>`,
+    `<text class="quiet" x="${plotLeft - 8}" y="${Number(toY(y)) + 4}" text-anchor="end">${y}</text>`,
+  ])
+  const scale = steps(xStep, xEnd).map(
+    (x) => `<text class="quiet" x="${toX(x)}" y="${plotBottom + 16}" text-anchor="middle">${x}</text>`,
+  )
+  const drawn = lines.map(({ points: own }, place) => {
+    const path = own.map(([x, y]) => `${toX(x)},${toY(y)}`).join(' ')
+    return `<polyline class="drawn" stroke="${colours[place % colours.length]!}" points="${path}"/>`
+  })
+  const marked = mark
+    ? [
+        `<line class="mark" x1="${toX(mark.at)}" x2="${toX(mark.at)}" y1="${plotTop}" y2="${plotBottom}"/>`,
+        `<text class="quiet" x="${Number(toX(mark.at)) + 4}" y="${plotTop - 4}">${escape(mark.label)}</text>`,
+      ]
+    : []
+  const below = `<text class="quiet" x="${plotRight}" y="${plotBottom + 32}" text-anchor="end">${escape(along)}</text>`
+  const legends = lines.map(({ name }, place) => legend(name, place, colours[place % colours.length]!))
+  return page(title, measure, plotHeight, [...legends, ...levels, ...scale, ...marked, ...drawn, below])
+}
+
+/** A round step, of which four to ten go up to a value; and the end of the last one. */
+function ticks(most: number): [step: number, end: number] {
+  const size = 10 ** Math.floor(Math.log10(most / 4 || 1))
+  const step = [1, 2, 5, 10].map((times) => times * size).findLast((each) => each * 4 <= most) ?? size
+  return [step, Math.max(Math.ceil(most / step), 1) * step]
+}
+
+/** From 0 to the end; without the noise of binary fractions. */
+const steps = (step: number, end: number) =>
+  Array.from({ length: Math.round(end / step) + 1 }, (_, at) => Number((at * step).toPrecision(6)))

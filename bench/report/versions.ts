@@ -1,4 +1,5 @@
 // The versions that were measured.
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectRoot } from '../../src/core/config.ts'
@@ -28,4 +29,11 @@ export function versions(): Record<string, string> {
     'Kysely of hono-kysely': theirs['kysely']!,
     'better-sqlite3': theirs['better-sqlite3']!,
   }
+}
+
+/** The commit, and whether there are changes to what is measured; what is written into `docs/` does not count. */
+export function measuredCommit(): string {
+  const git = (...parameters: string[]) => execFileSync('git', parameters, { encoding: 'utf8' }).trim()
+  const isChanged = git('status', '--porcelain', 'src', 'bench', 'migrations', 'package.json') !== ''
+  return git('rev-parse', '--short', 'HEAD') + (isChanged ? ' and changes' : '')
 }

@@ -1,6 +1,6 @@
 // Processes: which core they run on, the processor time they took, and their memory.
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 const allowed = process.platform === 'linux' && hasTaskset() ? allowedCores() : []
 const canPin = allowed.length > 1
@@ -73,6 +73,15 @@ export function residentMemory(pid: number): number {
         ? /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
         : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
     return Number(kibibytes) / 1024
+  } catch {
+    return Number.NaN
+  }
+}
+
+/** Files, sockets and the like that a process has open; NaN when it is gone, or where there is no `/proc`. */
+export function openDescriptors(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
   } catch {
     return Number.NaN
   }

@@ -15,20 +15,26 @@ export interface Outgoing {
   method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   body?: unknown
   token?: string
+  /** Others than what the above brings along. */
+  headers?: Record<string, string>
   /** Without one, a connection of its own. */
   agent?: Agent
+  /** Breaks the connection off, whatever has come by then. */
+  signal?: AbortSignal
 }
 
-/** Sends a request and reads the whole answer. @throws when the connection fails */
-export function send(url: string, { method = 'POST', body, token, agent }: Outgoing = {}): Promise<Answer> {
+/** Sends a request and reads the whole answer. @throws when the connection fails, or is broken off */
+export function send(url: string, outgoing: Outgoing = {}): Promise<Answer> {
+  const { method = 'POST', body, token, headers: others, agent, signal } = outgoing
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const text = body === undefined ? undefined : JSON.stringify(body)
   const headers = {
     ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...others,
   }
   const begin = performance.now()
-  const outgoing = request(url, { method, headers, agent: agent ?? false }, (incoming) => {
+  const sent = request(url, { method, headers, agent: agent ?? false, ...(signal && { signal }) }, (incoming) => {
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
     incoming.on('error', reject)
@@ -41,8 +47,8 @@ export function send(url: string, { method = 'POST', body, token, agent }: Outgo
       resolve({ status, headers: pairs, body: Buffer.concat(chunks).toString(), milliseconds })
     })
   })
-  outgoing.on('error', reject)
-  outgoing.end(text)
+  sent.on('error', reject)
+  sent.end(text)
   return promise
 }
 

@@ -47,7 +47,7 @@ export interface Workbench {
   /** Starts a server on one core, where there are several, on a database that is there. */
   start(program: Program, databaseUrl: string, environment?: Record<string, string>): Promise<Server>
   /** Starts the real server as in production, with every default but for `overrides`, on a fresh database and any core. */
-  startServer(kind: DatabaseKind, overrides?: Record<string, string>): Promise<Server>
+  startServer(kind: DatabaseKind, overrides?: Record<string, string>, program?: Program): Promise<Server>
   /** Runs the project's `app` command, as an operator would, and waits for its end. */
   app(databaseUrl: string, ...parameters: string[]): void
   /** The process of PostgreSQL; undefined while no database needed it. */
@@ -94,7 +94,8 @@ export async function onWorkbench(work: (bench: Workbench) => Promise<void>): Pr
     await work({
       createDatabase,
       start: (program, databaseUrl, environment = {}) => run(program, databaseUrl, environment, serverCore),
-      startServer: async (kind, overrides = {}) => run(template, await createDatabase(kind), overrides),
+      startServer: async (kind, overrides = {}, program = template) =>
+        run(program, await createDatabase(kind), overrides),
       app(databaseUrl, ...parameters) {
         const environment = { PATH: process.env['PATH'], ...keys, NODE_ENV: 'test', DATABASE_URL: databaseUrl }
         const stdio = ['ignore', 'ignore', 'inherit'] as const

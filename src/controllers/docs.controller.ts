@@ -77,6 +77,8 @@ const introduction = {
   description: [
     'Every answer is an envelope: `{"success": true, "data": …}` or `{"success": false, "message": …, "code": …}`.',
     'Errors come as RFC 9457 problem details to clients that accept `application/problem+json`.',
+    'A single resource has an `ETag`: sent as `If-Match`, a change is made only if nobody has made another since; as `If-None-Match`, a read of what is there already is 304.',
+    'Every POST takes an `Idempotency-Key`: sent again under the same one, because no answer came, it is done once.',
     'Times are ISO 8601 in UTC. Ids are UUIDs named `public_id`.',
     'Sign in, then send the access token as `Authorization: Bearer …`.',
   ].join('\n\n'),

@@ -7,11 +7,6 @@ import { health, live, ready } from '../schemas/health.schema.ts'
 import type { Services } from '../wiring.ts'
 
 export function healthController(app: App, services: Services) {
-  let draining = false
-  app.addHook('preClose', async () => {
-    draining = true
-  })
-
   // Probes come often, and from few addresses.
   const config = { rateLimit: false as const }
 
@@ -22,7 +17,7 @@ export function healthController(app: App, services: Services) {
   app.get('/health/live', { schema: live, onRequest: open, config }, async () => success({ status: 'live' as const }))
 
   app.get('/health/ready', { schema: ready, onRequest: open, config }, async () => {
-    if (draining) throw new UnavailableError('The server is stopping')
+    if (app.isStopping) throw new UnavailableError('The server is stopping')
     await services.health.ready()
     return success({ status: 'ready' as const })
   })

@@ -1,3 +1,4 @@
+import { expectedVersions, tagged } from '../core/http/conditional.ts'
 import { authenticated, can, optional } from '../core/http/guards.ts'
 import { sendLines } from '../core/http/lines.ts'
 import { created, success } from '../core/http/responses.ts'
@@ -30,19 +31,22 @@ export function itemController(app: App, { items }: Services) {
 
   app.post(path, { schema: createItem, onRequest: authenticated }, async ({ actor, body }, reply) => {
     const item = await items.create(actor, body)
-    return created(reply, `${path}/${item.public_id}`, item)
+    return created(reply, `${path}/${item.public_id}`, tagged(reply, item))
   })
 
-  app.get(`${path}/:public_id`, { schema: getItem, onRequest: optional }, async ({ params }) =>
-    success(await items.get(params.public_id)),
+  app.get(`${path}/:public_id`, { schema: getItem, onRequest: optional }, async ({ params }, reply) =>
+    success(tagged(reply, await items.get(params.public_id))),
   )
 
-  app.patch(`${path}/:public_id`, { schema: updateItem, onRequest: authenticated }, async ({ actor, params, body }) =>
-    success(await items.change(actor, params.public_id, body)),
-  )
+  app.patch(`${path}/:public_id`, { schema: updateItem, onRequest: authenticated }, async (request, reply) => {
+    const { actor, params, body, headers } = request
+    const expected = expectedVersions(headers, params.public_id)
+    return success(tagged(reply, await items.change(actor, params.public_id, body, expected)))
+  })
 
-  app.delete(`${path}/:public_id`, { schema: deleteItem, onRequest: authenticated }, async ({ actor, params }) => {
-    await items.remove(actor, params.public_id)
+  app.delete(`${path}/:public_id`, { schema: deleteItem, onRequest: authenticated }, async (request) => {
+    const { actor, params, headers } = request
+    await items.remove(actor, params.public_id, expectedVersions(headers, params.public_id))
     return success({ message: 'The item was deleted' })
   })
 }

@@ -12,10 +12,12 @@ export type ErrorCode =
   | 'method_not_allowed'
   | 'request_timeout'
   | 'conflict'
+  | 'precondition_failed'
   | 'idempotency_key_in_use'
   | 'idempotency_key_reused'
   | 'payload_too_large'
   | 'unsupported_media_type'
+  | 'expectation_failed'
   | 'too_many_requests'
   | 'headers_too_large'
   | 'internal_error'
@@ -63,6 +65,13 @@ export class ConflictError extends AppError {
 export class ForbiddenError extends AppError {
   constructor(message = 'You are not allowed to do this') {
     super('forbidden', message)
+  }
+}
+
+/** It has been changed since the client read it. */
+export class PreconditionFailedError extends AppError {
+  constructor(message = 'It was changed meanwhile: read it again') {
+    super('precondition_failed', message)
   }
 }
 

@@ -12,6 +12,7 @@ const respite = 5000
  */
 export function createPatience(who: string, log: FastifyBaseLogger) {
   let away = false
+  /** By a clock that nobody sets: set back an hour, the other would leave them alone for an hour. */
   let askAgain = 0
 
   const fail = (error: unknown) => {
@@ -22,7 +23,7 @@ export function createPatience(who: string, log: FastifyBaseLogger) {
   return {
     fail,
     async ask<T>(question: () => Promise<T>): Promise<T | undefined> {
-      if (Date.now() < askAgain) return undefined
+      if (performance.now() < askAgain) return undefined
       const late = Promise.withResolvers<never>()
       const giveUp = () => late.reject(new Error(`${who} does not answer`))
       // When this process was too busy to listen, the answer is there, and read before this.
@@ -30,12 +31,12 @@ export function createPatience(who: string, log: FastifyBaseLogger) {
       try {
         const answer = await Promise.race([question(), late.promise])
         // Others asked at the same time and got none: whoever comes through now proves little.
-        if (Date.now() < askAgain) return answer
+        if (performance.now() < askAgain) return answer
         if (away) log.info(`${who} is back`)
         away = false
         return answer
       } catch (error) {
-        askAgain = Date.now() + respite
+        askAgain = performance.now() + respite
         fail(error)
         return undefined
       } finally {

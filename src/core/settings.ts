@@ -190,6 +190,14 @@ export const settings = {
     .default('info')
     .describe('The least severe log line that is written.'),
   DOCS_ENABLED: flag.optional().describe('Serves the API document and Swagger UI. By default on, in production off.'),
+  REQUEST_TIMEOUT_SECONDS: integer(1, 600)
+    .default(30)
+    .describe('How long a request may wait for its answer before it ends in 503. An export that has begun goes on.'),
+  SHUTDOWN_DELAY_SECONDS: integer(0, 60)
+    .default(0)
+    .describe(
+      'How long a server that got SIGTERM goes on as before, but for a readiness of 503 and `Connection: close` on each answer: the time in which a proxy sees that it is stopping.',
+    ),
   SHUTDOWN_TIMEOUT_SECONDS: integer(1, 600)
     .default(10)
     .describe('How long a stopping server waits for running requests.'),

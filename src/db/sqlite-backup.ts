@@ -49,13 +49,13 @@ export async function restore(path: string, file: string): Promise<void> {
 
 /** Tries again while another process writes. SQLite's error is then none: the copy has not begun. */
 async function untilFree(start: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + patience; ;) {
+  for (const deadline = performance.now() + patience; ;) {
     try {
       await start()
       return
     } catch (error) {
       if ((error as { errcode?: number }).errcode !== 0) throw error
-      if (Date.now() > deadline)
+      if (performance.now() > deadline)
         throw new BackupError('The database is being written to by somebody else, all the time', { cause: error })
       await sleep(20)
     }

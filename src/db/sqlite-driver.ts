@@ -91,7 +91,7 @@ export class Driver extends SqliteDriver {
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    const deadline = Date.now() + this.#limit
+    const deadline = performance.now() + this.#limit
     // Only here: who gave the turn back below must get it again, to be able to release it.
     await this.#line.wait(() => this.#take())
     const execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
@@ -99,7 +99,7 @@ export class Driver extends SqliteDriver {
         try {
           return this.#execute<R>(query)
         } catch (error) {
-          if (this.#inTransaction || !isBusy(error) || Date.now() > deadline) throw explain(error)
+          if (this.#inTransaction || !isBusy(error) || performance.now() > deadline) throw explain(error)
           this.#giveBack()
           await sleep(5 + Math.random() * 20)
           await this.#take()

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { itemStatuses } from './enums.ts'
-import { folded, primaryKey, publicId, softDelete, timestamps } from './mixins.ts'
+import { folded, primaryKey, publicId, softDelete, timestamps, versioned } from './mixins.ts'
 import { User } from './user.model.ts'
 
 const where = 'deleted_at is null'
@@ -12,6 +12,7 @@ export const Item = defineEntity({
     ...primaryKey,
     ...publicId,
     ...timestamps,
+    ...versioned,
     ...softDelete,
     name: p.string().length(100),
     description: p.text().strictNullable(),

@@ -25,6 +25,11 @@ export const timestamps = {
   updated_at: time().defaultRaw('now()'),
 }
 
+/** Counts the changes that clients can see: each sets `version = version + 1`. Entity tags are made of it. */
+export const versioned = {
+  version: p.integer().default(1),
+}
+
 /** `is_deleted` is generated from `deleted_at`, so the flag and the time cannot disagree. */
 export const softDelete = {
   deleted_at: time().strictNullable(),

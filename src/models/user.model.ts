@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { roles } from './enums.ts'
-import { encrypted, primaryKey, publicId, softDelete, time, timestamps } from './mixins.ts'
+import { encrypted, primaryKey, publicId, softDelete, time, timestamps, versioned } from './mixins.ts'
 
 export const User = defineEntity({
   name: 'User',
@@ -9,6 +9,7 @@ export const User = defineEntity({
     ...primaryKey,
     ...publicId,
     ...timestamps,
+    ...versioned,
     ...softDelete,
     email: p.string().length(254),
     password_hash: p.string().length(255),

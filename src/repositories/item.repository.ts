@@ -6,9 +6,13 @@ import type { Tables } from '../models/index.ts'
 
 type NewItem = Pick<Insertable<Tables['items']>, 'name' | 'description' | 'status' | 'priority' | 'owner_id'>
 type ItemChanges = Pick<Updateable<Tables['items']>, 'name' | 'description' | 'status' | 'priority'>
-/** Which item, of whose, and what of it. */
-type Changes = ItemChanges &
-  Partial<ReturnType<typeof foldedTexts<ItemChanges>>> & { public_id: string; owner_id?: number | undefined }
+/** What must hold for an item to be changed, where it is given. */
+interface Condition {
+  owner_id?: number | undefined
+  version?: number | undefined
+}
+type Which = Condition & { public_id: string }
+type Changes = Which & ItemChanges & Partial<ReturnType<typeof foldedTexts<ItemChanges>>>
 
 /** What clients see of an item. */
 export const itemColumns = [
@@ -38,41 +42,45 @@ export type ItemRepository = ReturnType<typeof createItemRepository>
 
 /** The items, one by one: reads see live ones alone, and show the owner by its public id. */
 export function createItemRepository({ query, prepare, clock }: Database) {
-  const changing = ({ public_id }: Given<{ public_id: string }>) =>
-    query().updateTable('items').where('public_id', '=', public_id)
+  /** What clients see of one item. */
+  const shown = [...itemColumns, 'version'] as const
+
+  /** Every change makes a new version. */
+  const changing = ({ public_id, owner_id, version }: Given<Which>) =>
+    query()
+      .updateTable('items')
+      .set(({ eb }) => ({ version: eb('version', '+', 1) }))
+      .where('public_id', '=', public_id)
+      .$if(owner_id !== undefined, (item) => item.where('owner_id', '=', owner_id!))
+      .$if(version !== undefined, (item) => item.where('version', '=', version!))
 
   const find = prepare((given: Given<{ public_id: string }>) =>
     query()
       .selectFrom('items')
       .where('items.deleted_at', 'is', null)
       .where('public_id', '=', given.public_id)
-      .select(itemColumns)
+      .select(shown)
       .select(itemOwner),
   )
 
   const add = prepare((item: Given<NewItem & ReturnType<typeof foldedTexts<NewItem>>>) =>
-    query().insertInto('items').values(item).returning(itemColumns).returning(itemOwner),
+    query().insertInto('items').values(item).returning(shown).returning(itemOwner),
   )
 
-  const change = prepare(({ public_id, owner_id, ...changes }: Given<Changes>) =>
-    changing({ public_id })
+  const change = prepare(({ public_id, owner_id, version, ...changes }: Given<Changes>) =>
+    changing({ public_id, owner_id, version })
       .set({ ...changes, updated_at: clock() })
       .where('deleted_at', 'is', null)
-      .$if(owner_id !== undefined, (item) => item.where('owner_id', '=', owner_id!))
-      .returning(itemColumns)
+      .returning(shown)
       .returning(itemOwner),
   )
 
-  const remove = prepare(({ public_id, owner_id }: Given<Pick<Changes, 'public_id' | 'owner_id'>>) =>
-    changing({ public_id })
-      .set({ deleted_at: clock() })
-      .where('deleted_at', 'is', null)
-      .$if(owner_id !== undefined, (item) => item.where('owner_id', '=', owner_id!))
-      .returning('id'),
+  const remove = prepare((which: Given<Which>) =>
+    changing(which).set({ deleted_at: clock() }).where('deleted_at', 'is', null).returning('id'),
   )
 
-  const restore = prepare((given: Given<{ public_id: string }>) =>
-    changing(given).set({ deleted_at: null, updated_at: clock() }).where('deleted_at', 'is not', null).returning('id'),
+  const restore = prepare((which: Given<Which>) =>
+    changing(which).set({ deleted_at: null, updated_at: clock() }).where('deleted_at', 'is not', null).returning('id'),
   )
 
   return {
@@ -83,15 +91,15 @@ export function createItemRepository({ query, prepare, clock }: Database) {
     add: (item: NewItem) => add.one({ ...item, ...foldedTexts(item) }),
 
     /**
-     * Changes an item, in one statement with the question whether it may: of an owner's own, where one is given.
-     * Gives undefined when there is none such, or no longer.
+     * Changes an item, in one statement with the question whether it may. Gives undefined when there is none such, or
+     * no longer.
      */
-    change: (public_id: string, changes: ItemChanges, owner_id?: number) =>
-      change.first({ ...changes, ...foldedTexts(changes), public_id, owner_id }),
+    change: (public_id: string, changes: ItemChanges, condition?: Condition) =>
+      change.first({ ...changes, ...foldedTexts(changes), public_id, ...condition }),
 
     /** Of many calls at once, exactly one gives true. */
-    remove: async (public_id: string, owner_id?: number): Promise<boolean> =>
-      (await remove.first({ public_id, owner_id })) !== undefined,
+    remove: async (public_id: string, condition?: Condition): Promise<boolean> =>
+      (await remove.first({ public_id, ...condition })) !== undefined,
 
     /** Brings a removed item back. Gives false when it was not removed. */
     restore: async (public_id: string): Promise<boolean> => (await restore.first({ public_id })) !== undefined,

@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type ExpressionBuilder } from 'kysely'
 import type { Database } from '../db/database.ts'
 import type { Given } from '../db/statements.ts'
+import type { Tables } from '../models/index.ts'
 
 /** For guesses at one thing: some are free, then each must wait longer. Seconds. */
 export interface Backoff {
@@ -18,6 +19,13 @@ export interface Quota {
   window: number
 }
 
+/**
+ * Seconds beyond the longest wait. An `until` that is further away was set before the clock was put back, and holds
+ * nobody up: it would be for as long as the clock was wrong. As long as a statement may take, whose time is that of its
+ * beginning: what another has set meanwhile must not be taken for such a one.
+ */
+const clockMargin = 600
+
 interface Counted {
   key: string
 }
@@ -30,6 +38,10 @@ export type ThrottleRepository = ReturnType<typeof createThrottleRepository>
  * reach.
  */
 export function createThrottleRepository({ query, prepare, clock }: Database) {
+  /** Whether the wait is over. */
+  const isOver = ({ or, eb }: ExpressionBuilder<Tables, 'throttles'>, longestWait: number) =>
+    or([eb('throttles.until', '<=', clock()), eb('throttles.until', '>', clock(longestWait + clockMargin))])
+
   const uncount = ({ key }: Given<Counted>) =>
     query()
       .updateTable('throttles')
@@ -61,7 +73,7 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
             }
           })
           // A free one needs no wait; asking the clock as well would refuse it for a tick between two servers.
-          .where(({ or, eb }) => or([eb('throttles.attempts', '<', free), eb('throttles.until', '<=', clock())])),
+          .where((row) => row.or([row.eb('throttles.attempts', '<', free), isOver(row, longestWait)])),
       )
       .returning('key')
   })
@@ -73,8 +85,9 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
       .onConflict((conflict) =>
         conflict
           .column('key')
-          .doUpdateSet(({ case: when, eb, ref }) => {
-            const over = eb('throttles.until', '<=', clock())
+          .doUpdateSet((row) => {
+            const { case: when, eb, ref } = row
+            const over = isOver(row, window)
             return {
               attempts: when()
                 .when(over)
@@ -85,21 +98,24 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
               updated_at: clock(),
             }
           })
-          .where(({ or, eb }) => or([eb('throttles.until', '<=', clock()), eb('throttles.attempts', '<', quota)])),
+          .where((row) => row.or([isOver(row, window), row.eb('throttles.attempts', '<', quota)])),
       )
       .returning('key'),
   )
 
   const find = prepare(({ key }: Given<Counted>) =>
-    query().selectFrom('throttles').where('key', '=', key).select('until'),
+    query()
+      .selectFrom('throttles')
+      .where('key', '=', key)
+      .select(['until', sql<string>`${clock()}`.as('now')]),
   )
 
-  const usedUp = prepare(({ key }: Given<Counted>, { quota }: Quota) =>
+  const usedUp = prepare(({ key }: Given<Counted>, { quota, window }: Quota) =>
     query()
       .selectFrom('throttles')
       .where('key', '=', key)
       .where('attempts', '>=', quota)
-      .where('until', '>', clock())
+      .where((row) => row.not(isOver(row, window)))
       .select('key'),
   )
 
@@ -118,8 +134,11 @@ export function createThrottleRepository({ query, prepare, clock }: Database) {
     /** Whether a quota is used up. */
     isUsedUp: async (key: string, quota: Quota): Promise<boolean> => (await usedUp.first({ key }, quota)) !== undefined,
 
-    /** Until when attempts under a key come too early. */
-    until: async (key: string): Promise<string | undefined> => (await find.first({ key }))?.until,
+    /** Seconds for which attempts under a key still come too early, by the database's clock: this one may differ. */
+    async wait(key: string): Promise<number | undefined> {
+      const found = await find.first({ key })
+      return found && (Date.parse(found.until) - Date.parse(found.now)) / 1000
+    },
 
     /** Makes a guess unmade: it does not count, and the next need not wait for it. */
     undo: (key: string) => undo.count({ key }),

@@ -19,6 +19,8 @@ interface AccountFilter {
 }
 type Login = { id: number; verified_hash: string; last_login_ip: string; password_hash: string }
 type ProfileChanges = Pick<Updateable<Tables['users']>, 'first_name' | 'last_name'>
+/** An account, in a version if one is given. */
+type Which = { id: number; version?: number | undefined }
 
 export type UserRepository = ReturnType<typeof createUserRepository>
 
@@ -36,15 +38,19 @@ export function createUserRepository({ query, prepare, clock, contains, fold }: 
     'updated_at',
   ] as const
 
+  const shown = [...profile, 'version'] as const
   const account = [...profile, 'last_login', 'last_login_ip', 'password_changed_at'] as const
 
   const live = () => query().selectFrom('users').where('deleted_at', 'is', null)
   const changing = (id: number | Expression<number>) =>
     query().updateTable('users').where('id', '=', id).where('deleted_at', 'is', null)
 
+  /** What sets a new version: for every change that its owner can see. */
+  const next = { updated_at: clock(), version: sql<number>`version + 1` }
+
   /** Makes a change of one account, and tells whether there was one to make. */
   async function isMade(change: ReturnType<typeof changing>): Promise<boolean> {
-    const changed = await change.set({ updated_at: clock() }).returning('id').executeTakeFirst()
+    const changed = await change.set(next).returning('id').executeTakeFirst()
     return changed !== undefined
   }
 
@@ -60,7 +66,7 @@ export function createUserRepository({ query, prepare, clock, contains, fold }: 
     )
   }
 
-  const findProfile = prepare(({ id }: Given<{ id: number }>) => live().where('id', '=', id).select(profile))
+  const findProfile = prepare(({ id }: Given<{ id: number }>) => live().where('id', '=', id).select(shown))
 
   const findCredentials = prepare(({ email }: Given<{ email: string }>) =>
     live().where('email', '=', email).select(['id', 'public_id', 'password_hash', 'is_active', 'role']),
@@ -78,10 +84,11 @@ export function createUserRepository({ query, prepare, clock, contains, fold }: 
     query().insertInto('users').values(user).returning(['id', 'public_id', 'role']),
   )
 
-  const changeProfile = prepare(({ id, ...changes }: Given<ProfileChanges & { id: number }>) =>
+  const changeProfile = prepare(({ id, version, ...changes }: Given<ProfileChanges & Which>) =>
     changing(id)
-      .set({ ...changes, updated_at: clock() })
-      .returning(profile),
+      .set({ ...changes, ...next })
+      .$if(version !== undefined, (user) => user.where('version', '=', version!))
+      .returning(shown),
   )
 
   const recordLogin = prepare(({ id, verified_hash, ...seen }: Given<Login>) =>
@@ -108,8 +115,9 @@ export function createUserRepository({ query, prepare, clock, contains, fold }: 
     /** @throws ConflictError when a live account has the e-mail: the unique index decides, whoever came first */
     add: (user: NewUser) => add.one(user),
 
-    /** Gives the profile as it is then; undefined when there is no such account. */
-    changeProfile: (id: number, changes: ProfileChanges) => changeProfile.first({ ...changes, id }),
+    /** Gives the profile as it is then; undefined when there is no such account, or not in the version asked for. */
+    changeProfile: (id: number, changes: ProfileChanges, version?: number) =>
+      changeProfile.first({ ...changes, id, version }),
 
     /**
      * Notes a sign-in, if the account still has the password hash that was verified. A password change

@@ -118,6 +118,7 @@ export const createItem = {
   summary: 'Create an item',
   description: 'The caller becomes its owner. `Location` holds its address.',
   body: itemCreate,
+  versioned: true,
   response: { 201: success(item) },
 }
 
@@ -127,6 +128,7 @@ export const getItem = {
   summary: 'Get an item',
   description: 'Open to everyone; a Bearer token sent along must be valid.',
   params: publicIdPath,
+  versioned: true,
   response: { 200: success(item) },
 }
 
@@ -137,6 +139,7 @@ export const updateItem = {
   description: 'Only the fields sent change. For its owner, and for holders of `items:write`.',
   params: publicIdPath,
   body: itemUpdate,
+  versioned: true,
   response: { 200: success(item) },
   errors: ['forbidden' as const],
 }
@@ -147,6 +150,7 @@ export const deleteItem = {
   summary: 'Delete an item',
   description: 'It can no longer be read; its row is kept. For its owner, and for holders of `items:delete`.',
   params: publicIdPath,
+  versioned: true,
   response: { 200: success(message) },
   errors: ['forbidden' as const],
 }

@@ -53,6 +53,7 @@ export const getProfile = {
   tags,
   summary: "Get one's own profile",
   description: 'The account that the access token was made for.',
+  versioned: true,
   response: { 200: success(profile) },
 }
 
@@ -62,6 +63,7 @@ export const updateProfile = {
   summary: "Change one's own profile",
   description: 'Only the fields sent change.',
   body: profileUpdate,
+  versioned: true,
   response: { 200: success(profile) },
 }
 

@@ -1,7 +1,8 @@
 import type { Actor } from '../core/actor.ts'
-import { ForbiddenError, NotFoundError } from '../core/errors.ts'
+import { ForbiddenError, NotFoundError, PreconditionFailedError } from '../core/errors.ts'
 import type { Pages } from '../core/pagination.ts'
 import { can, type Permission } from '../core/security/permissions.ts'
+import { expectedVersion, requireVersion, type Expected } from '../core/versions.ts'
 import type { Database } from '../db/database.ts'
 import { placeOf, type ItemListRepository, type ItemPlace } from '../repositories/item-list.repository.ts'
 import type { ItemRepository } from '../repositories/item.repository.ts'
@@ -21,24 +22,30 @@ export interface ItemDependencies {
 export function createItemService({ items, lists, single, pages }: ItemDependencies) {
   const notFound = () => new NotFoundError('There is no such item')
 
-  /** Whose an item must be for the actor to change it: with the permission, anybody's. */
-  const ownerFor = (actor: Actor, permission: Permission) => (can(actor.role, permission) ? undefined : actor.id)
-
-  const foreign = () => new ForbiddenError('This item belongs to someone else')
-
-  /** Why nothing was changed: another's item, or none. */
-  const refusal = async (publicId: string) => ((await items.find(publicId)) ? foreign() : notFound())
-
   async function get(publicId: string) {
     const item = await items.find(publicId)
     if (!item) throw notFound()
     return item
   }
 
-  async function getOwn(actor: Actor, publicId: string) {
+  /** An item that the actor may change. @throws NotFoundError, ForbiddenError */
+  async function getOwn(actor: Actor, publicId: string, permission: Permission) {
     const item = await get(publicId)
-    if (item.owner_id !== actor.public_id && !can(actor.role, 'items:write')) throw foreign()
-    return item
+    if (item.owner_id === actor.public_id || can(actor.role, permission)) return item
+    throw new ForbiddenError('This item belongs to someone else')
+  }
+
+  /** What must hold for the actor to change an item. */
+  async function conditionFor(actor: Actor, publicId: string, permission: Permission, expected: Expected) {
+    // With the permission, anybody's.
+    const owner_id = can(actor.role, permission) ? undefined : actor.id
+    return { owner_id, version: await expectedVersion(expected, () => items.find(publicId)) }
+  }
+
+  /** Says why nothing was changed: there is no such item, it is another's, or it is in another version. */
+  async function refuse(actor: Actor, publicId: string, permission: Permission): Promise<never> {
+    await getOwn(actor, publicId, permission)
+    throw new PreconditionFailedError()
   }
 
   return {
@@ -79,18 +86,21 @@ export function createItemService({ items, lists, single, pages }: ItemDependenc
     /** Makes an item of the actor's own. */
     create: (actor: Actor, item: ItemCreate) => single(() => items.add({ ...item, owner_id: actor.id })),
 
-    /** Changes the fields given. @throws NotFoundError, ForbiddenError */
-    async change(actor: Actor, publicId: string, changes: ItemUpdate) {
-      if (Object.keys(changes).length === 0) return getOwn(actor, publicId)
-      const changed = await items.change(publicId, changes, ownerFor(actor, 'items:write'))
-      if (!changed) throw await refusal(publicId)
-      return changed
+    /** Changes the fields given. @throws NotFoundError, ForbiddenError, PreconditionFailedError */
+    async change(actor: Actor, publicId: string, changes: ItemUpdate, expected?: Expected) {
+      if (Object.keys(changes).length === 0) {
+        const item = await getOwn(actor, publicId, 'items:write')
+        requireVersion(item, expected)
+        return item
+      }
+      const condition = await conditionFor(actor, publicId, 'items:write', expected)
+      return (await items.change(publicId, changes, condition)) ?? refuse(actor, publicId, 'items:write')
     },
 
-    /** Removes an item from sight. @throws NotFoundError, ForbiddenError */
-    async remove(actor: Actor, publicId: string) {
-      const removed = await items.remove(publicId, ownerFor(actor, 'items:delete'))
-      if (!removed) throw await refusal(publicId)
+    /** Removes an item from sight. @throws NotFoundError, ForbiddenError, PreconditionFailedError */
+    async remove(actor: Actor, publicId: string, expected?: Expected) {
+      const condition = await conditionFor(actor, publicId, 'items:delete', expected)
+      if (!(await items.remove(publicId, condition))) await refuse(actor, publicId, 'items:delete')
     },
   }
 }

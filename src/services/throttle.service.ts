@@ -50,8 +50,7 @@ export function createThrottleService({ throttles, limits, enabled, fingerprint,
   const addressKey = (kind: Kind, { ip }: Client) => fingerprint(kind, 'address', networkOf(ip))
 
   async function tooMany(kind: Kind, key: string, policy: Quota) {
-    const until = await throttles.until(key)
-    const wait = until === undefined ? 1 : Math.ceil((Date.parse(until) - Date.now()) / 1000)
+    const wait = Math.ceil((await throttles.wait(key)) ?? 1)
     return new TooManyRequestsError(Math.min(Math.max(wait, 1), policy.window), { name: kind, ...policy })
   }
 

@@ -1,7 +1,8 @@
 import type { Actor } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
-import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
+import { NotFoundError, PreconditionFailedError, UnauthorizedError } from '../core/errors.ts'
 import type { Passwords } from '../core/security/passwords.ts'
+import { expectedVersion, requireVersion, type Expected } from '../core/versions.ts'
 import type { Database } from '../db/database.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
 import type { UserRepository } from '../repositories/user.repository.ts'
@@ -31,12 +32,18 @@ export function createUserService({ users, sessions, throttle, passwords, transa
   return {
     profile,
 
-    /** Changes the fields given. @throws NotFoundError */
-    async changeProfile(actor: Actor, changes: ProfileUpdate) {
-      if (Object.keys(changes).length === 0) return profile(actor)
-      const changed = await users.changeProfile(actor.id, changes)
-      if (!changed) throw notFound()
-      return changed
+    /** Changes the fields given. @throws NotFoundError, PreconditionFailedError */
+    async changeProfile(actor: Actor, changes: ProfileUpdate, expected?: Expected) {
+      if (Object.keys(changes).length === 0) {
+        const found = await profile(actor)
+        requireVersion(found, expected)
+        return found
+      }
+      const version = await expectedVersion(expected, () => users.findProfile(actor.id))
+      const changed = await users.changeProfile(actor.id, changes, version)
+      if (changed) return changed
+      await profile(actor)
+      throw new PreconditionFailedError()
     },
 
     /**

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { ConflictError, UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
@@ -79,6 +79,17 @@ describe('on sqlite alone', () => {
     holder.exec('commit')
     holder.close()
     expect(await patient).toMatchObject({ name: 'in time' })
+  })
+
+  test('a write waits no longer when the clock is put back meanwhile', async () => {
+    const url = await freshDatabase('sqlite')
+    const holder = new DatabaseSync(url.slice('sqlite:///'.length))
+    holder.exec('begin immediate')
+    onTestFinished(() => holder.close())
+    const late = outcome(createItemRepository(openQuick(url)).add({ name: 'too late' }))
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 60 * 60 * 1000)
+    onTestFinished(() => clock.mockRestore())
+    expect(await Promise.race([late, sleep(5000, 'still waiting')])).toBeInstanceOf(UnavailableError)
   })
 
   test('a file that cannot be opened is an outage, which ends when it can', async () => {

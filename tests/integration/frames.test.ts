@@ -119,7 +119,7 @@ onEachDatabase((kind) => {
   describe('under an Idempotency-Key, with several servers on one database', () => {
     const servers = [new Api(), new Api()]
     beforeAll(async () => {
-      for (const server of servers) await server.start(kind, { DATABASE_URL: url })
+      for (const server of servers) await server.start(kind, { DATABASE_URL: url, OVERLOAD_DELAY_MS: '0' })
       return async () => void (await Promise.all(servers.map((server) => server.stop())))
     })
 

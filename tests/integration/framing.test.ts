@@ -65,6 +65,26 @@ test.for([
   expect(body).toMatchObject({ success: false, code: 'bad_request', request_id: headers['x-request-id'] })
 })
 
+test('an expectation that is not met gets 417, and the connection goes on', async () => {
+  const reply = await send(request(get, 'Host: x', 'Expect: the-impossible') + smuggled)
+  const [refusal, next] = reply.split(/(?=HTTP\/1\.1 200)/)
+  const { status, headers, body } = parse(refusal!)
+  expect(status).toBe(417)
+  expect(headers).toMatchObject(securityHeaders)
+  expect(body).toMatchObject({ success: false, code: 'expectation_failed', request_id: headers['x-request-id'] })
+  expect(next).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+})
+
+test('a client that waits for 100 before it sends its body gets it', async () => {
+  const body = '{"refresh_token": "none"}'
+  const socket = connect(Number(new URL(api.address).port), '127.0.0.1')
+  socket.write(request(...post, 'Connection: close', 'Expect: 100-continue', `Content-Length: ${body.length}`))
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  expect(first.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+  socket.write(body)
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+})
+
 test('a request that does not arrive is ended with 408', async () => {
   // The server looks once a second; the limit itself is shortened so that the test need not wait for it.
   expect(api.app.server).toMatchObject({ headersTimeout: 10_000, requestTimeout: 30_000 })

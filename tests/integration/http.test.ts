@@ -208,6 +208,9 @@ describe('pages of other origins', () => {
       expect(headers.get('access-control-allow-credentials')).toBeNull()
       expect(headers.get('vary')).toContain('Origin')
     }
+    const item = await api.get(items, { headers: { origin } })
+    const exposed = item.headers.get('access-control-expose-headers')!.split(', ')
+    expect(exposed).toEqual(expect.arrayContaining(['x-request-id', 'location', 'etag', 'retry-after', 'ratelimit']))
     const coded = await api.post(logout, {}, { headers: { origin, 'content-encoding': 'gzip' } })
     expect(coded.headers.get('access-control-allow-origin')).toBe(origin)
   })
@@ -217,13 +220,13 @@ describe('pages of other origins', () => {
       headers: {
         origin,
         'access-control-request-method': method,
-        'access-control-request-headers': 'authorization,content-type',
+        'access-control-request-headers': 'authorization,content-type,if-match',
       },
     })
     expect(status).toBe(204)
     expect(headers.get('access-control-allow-origin')).toBe(origin)
     expect(headers.get('access-control-allow-methods')!.split(/, ?/)).toContain(method)
-    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type')
+    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type,if-match')
   })
 
   test.for([...strange, '*'])('get no permission when they are not: %s', async (other) => {

@@ -16,7 +16,8 @@ const me = '/api/v1/users/me'
 const items = '/api/v1/items'
 
 onEachDatabase((kind) => {
-  const api = useApi(kind)
+  // On a busy machine twenty at once are too much.
+  const api = useApi(kind, { OVERLOAD_DELAY_MS: '0' })
 
   const post = (path: string, body: unknown, key: string, account?: Account) =>
     api.post(path, body, {

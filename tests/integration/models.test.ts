@@ -45,11 +45,17 @@ onEachDatabase((kind) => {
   test('the database fills in every default itself', async () => {
     const user = await addUser()
     expect(user).toMatchObject({ ...keys, ...times('created_at', 'updated_at', 'password_changed_at') })
-    expect(user).toMatchObject({ role: 'user', is_active: true, is_verified: false, is_deleted: false })
+    expect(user).toMatchObject({ role: 'user', version: 1, is_active: true, is_verified: false, is_deleted: false })
     expect(user).toMatchObject({ deleted_at: null, last_login: null, last_login_ip: null })
 
     const item = await addItem()
-    expect(item).toMatchObject({ ...keys, ...times('created_at', 'updated_at'), status: 'draft', priority: 1 })
+    expect(item).toMatchObject({
+      ...keys,
+      ...times('created_at', 'updated_at'),
+      status: 'draft',
+      priority: 1,
+      version: 1,
+    })
     expect(item).toMatchObject({ description: null, owner_id: null, deleted_at: null, is_deleted: false })
 
     const session = await addSession(user['id'])

@@ -1,9 +1,13 @@
+import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { expect, test, vi } from 'vitest'
+import fastify from 'fastify'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { UnavailableError } from '../../src/core/errors.ts'
+import { shedOverload } from '../../src/core/http/overload.ts'
 import { openDatabase } from '../../src/db/database.ts'
 import { useApi } from '../support/api.ts'
+import { ask } from '../support/clients.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { settings } from '../support/settings.ts'
 
@@ -67,4 +71,22 @@ onEachDatabase((kind) => {
     await database.ping()
     await database.close()
   })
+})
+
+test('who is refused by a server that is stopping is told to go elsewhere', async () => {
+  const app = fastify()
+  app.decorate('isStopping', true)
+  shedOverload(app, { OVERLOAD_DELAY_MS: 100 }, () => 1000, app.log)
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const agent = new Agent({ keepAlive: true })
+  onTestFinished(() => {
+    agent.destroy()
+    return app.close()
+  })
+  const { headers } = await vi.waitFor(async () => {
+    const answer = await ask(address, agent)
+    expect(answer.statusCode).toBe(503)
+    return answer
+  }, 10_000)
+  expect(headers.connection).toBe('close')
 })

@@ -44,6 +44,17 @@ describe.skipIf(behindPgbouncer)('on postgresql alone', () => {
     }
   })
 
+  test('a change is parsed once for the fields that it has, whichever version it expects', async () => {
+    const database = open(await freshDatabase('postgresql'))
+    const items = createItemRepository(database)
+    const { public_id } = await items.add({ name: 'there' })
+    for (let version = 1; version <= 20; version++)
+      expect(await items.change(public_id, { priority: 1 + (version % 5) }, { version })).toMatchObject({
+        version: version + 1,
+      })
+    expect((await namesOf(database)).filter(({ statement }) => statement.startsWith('update'))).toHaveLength(1)
+  })
+
   test('a connection keeps a limited number, and is replaced when it has them', async () => {
     const database = open(await freshDatabase('postgresql'), { DATABASE_POOL_SIZE: '1' })
     const send = async (n: number) => {

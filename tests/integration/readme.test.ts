@@ -41,13 +41,19 @@ test('the resource that the README adds compiles, is migrated and works', async 
   execFileSync(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), '-p', project.folder])
 
   const address = await project.start({ ...environment, NODE_ENV: 'development' }).address()
-  const call = async (method: string, path: string, token?: string, body?: object) => {
+  const call = async (method: string, path: string, token?: string, body?: object, tag?: string) => {
     const response = await fetch(address + path, {
       method,
-      headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+      headers: {
+        'content-type': 'application/json',
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(tag && { 'if-none-match': tag }),
+      },
       ...(body && { body: JSON.stringify(body) }),
     })
-    return { status: response.status, body: (await response.json()) as { data: Record<string, string> } }
+    const text = await response.text()
+    const etag = response.headers.get('etag')
+    return { status: response.status, etag, body: JSON.parse(text || '{}') as { data: Record<string, string> } }
   }
   const signIn = async (email: string) =>
     (await call('POST', '/api/v1/auth/login', undefined, { email, password: 'TestPassword123!' })).body.data[
@@ -60,6 +66,7 @@ test('the resource that the README adds compiles, is migrated and works', async 
   expect(note.body.data).toMatchObject({ title: 'Remember', body: '' })
   const path = `/api/v1/notes/${note.body.data['public_id']}`
   expect((await call('GET', path, owner)).body.data).toEqual(note.body.data)
+  expect((await call('GET', path, owner, undefined, note.etag!)).status).toBe(304)
   expect((await call('GET', path, other)).status).toBe(404)
   expect((await call('GET', path)).status).toBe(401)
 })

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../src/db/database.ts'
 import { ask, askUntilClosed, beginRegistration, untilRefused } from '../support/clients.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
@@ -50,6 +51,37 @@ describe('a server', () => {
     const running = await beginRegistration(await program.address(), 'cut@example.com')
     expect(await program.stop()).toBe(0)
     await running.closed
+  })
+
+  test.for(['1', '2'])(
+    'with SHUTDOWN_DELAY_SECONDS says that it is not ready and goes on for so long, with WEB_CONCURRENCY=%s',
+    async (workers) => {
+      const more = { SHUTDOWN_DELAY_SECONDS: '3', SHUTDOWN_TIMEOUT_SECONDS: '1', WEB_CONCURRENCY: workers }
+      const program = project.start({ ...production, ...more })
+      const address = await program.address()
+      await vi.waitFor(() => expect(program.output.match(/Server listening/g)).toHaveLength(Number(workers)), 10_000)
+      const begin = performance.now()
+      program.kill('SIGTERM')
+      await vi.waitFor(async () => expect((await ask(`${address}/health/ready`)).statusCode).toBe(503), 10_000)
+      for (const path of ['/api/v1/items', '/health/live']) {
+        const { statusCode, headers } = await ask(address + path, new Agent({ keepAlive: true }))
+        expect({ statusCode, connection: headers.connection }).toEqual({ statusCode: 200, connection: 'close' })
+      }
+      expect(await program.ended).toBe(0)
+      expect(performance.now() - begin).toBeGreaterThan(3000)
+      await untilRefused(address)
+    },
+  )
+
+  test('does not wait for proxies at a terminal, nor for a worker that is replaced', async () => {
+    const program = project.start({ ...production, SHUTDOWN_DELAY_SECONDS: '60', WEB_CONCURRENCY: '2' })
+    const address = await program.address()
+    await vi.waitFor(() => expect(program.output.match(/a worker listens/g)).toHaveLength(2), 10_000)
+    program.kill('SIGHUP')
+    await program.seen(/all workers replaced/)
+    expect((await ask(`${address}/health/ready`)).statusCode).toBe(200)
+    program.kill('SIGINT')
+    expect(await program.ended).toBe(0)
   })
 
   test('ends at once at a second signal', async () => {

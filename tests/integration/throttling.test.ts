@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Api, useApi, type Reply } from '../support/api.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 
@@ -59,6 +59,23 @@ onEachDatabase((kind) => {
       expect(status).toBe(200)
       const sessions = await api.get('/api/v1/auth/sessions', { token: body.data.access_token })
       expect(sessions.body.data[0].ip).toBe('127.0.0.1')
+    })
+
+    test('a wait that began before the clock was put back an hour is over', async () => {
+      const { email, password } = await api.account()
+      const guesses = await atOnce(8, () => login(email, 'a wrong password', '203.0.113.7'))
+      expect(statuses(guesses)).toEqual([...times(5, 401), ...times(3, 429)])
+      const ahead = api.database.clock(60 * 60 + 15)
+      await api.database.query().updateTable('throttles').set({ until: ahead }).execute()
+      expect((await login(email, password, '203.0.113.7')).status).toBe(200)
+    })
+
+    test('a wait is told by the clock that set it', async () => {
+      const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 60 * 60 * 1000)
+      onTestFinished(() => clock.mockRestore())
+      const guesses = await atOnce(6, () => login('late@example.com', 'a wrong password', '203.0.113.8'))
+      const refused = guesses.find(({ status }) => status === 429)!
+      expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(15)
     })
 
     test('the wait doubles, up to fifteen minutes', async () => {

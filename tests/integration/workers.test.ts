@@ -204,7 +204,9 @@ describe('a supervisor', () => {
   })
 
   test('has workers that purge once together, and whose log lines can be told apart', () => {
-    expect(lines(program, 'job done').map(({ job }) => job)).toEqual([{ sessions: 0, throttles: 0, audit_events: 1 }])
+    expect(lines(program, 'job done').map(({ job }) => job)).toEqual([
+      { sessions: 0, throttles: 0, idempotency_keys: 0, audit_events: 1 },
+    ])
     const ids = new Set(lines(program, 'a worker listens').map(({ id }) => id))
     expect(ids.size).toBe(pids(program).length)
     for (const { worker } of lines(program, 'request')) expect(ids).toContain(worker)

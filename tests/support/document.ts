@@ -4,12 +4,14 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 interface Reply {
   status: number
   headers: Headers
+  text: string
   body: unknown
 }
 
 interface Response {
   $ref?: string
-  content: Record<string, { schema: object }>
+  headers?: object
+  content?: Record<string, { schema: object }>
 }
 
 export interface ApiDocument {
@@ -35,7 +37,7 @@ export function createDocumentCheck({ paths, components }: ApiDocument) {
     pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
   }))
 
-  return (method: string, url: string, { status, headers, body }: Reply): void => {
+  return (method: string, url: string, { status, headers, text, body }: Reply): void => {
     const target = url.split('?', 1)[0]!
     const path = target in paths ? target : patterns.find(({ pattern }) => pattern.test(target))?.path
     const operation = path === undefined ? undefined : paths[path]![method.toLowerCase()]
@@ -43,6 +45,12 @@ export function createDocumentCheck({ paths, components }: ApiDocument) {
     const named = operation?.responses[status]
     if (!named) throw new Error(`${method} ${target} answered ${status}, which the document does not name`)
     const response = named.$ref ? components.responses[named.$ref.split('/').at(-1)!]! : named
+    if (headers.has('etag') !== 'ETag' in (response.headers ?? {}))
+      throw new Error(`${method} ${target} ${status}: its ETag, or that it has none, is not in the document`)
+    if (!response.content) {
+      if (text === '' && !headers.has('content-type')) return
+      throw new Error(`${method} ${target} ${status} has a body, which the document does not name`)
+    }
     const type = headers.get('content-type')!.split(';', 1)[0]!
     const media = response.content[type]
     if (!media) throw new Error(`${method} ${target} ${status} came as ${type}, which the document does not name`)

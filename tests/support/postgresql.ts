@@ -60,16 +60,27 @@ export interface Cluster {
   port: number
 }
 
-export async function createCluster(installed?: string): Promise<Cluster> {
+/** @param on the folder of another disk, for its data: a small one, so that the log of changes is written in small files */
+export async function createCluster(installed?: string, on?: string): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'postgresql-'))
   const programs = installed ?? join(copyBinaries(folder), 'bin')
-  const data = join(folder, 'data')
+  const data = join(on ?? folder, 'data')
   mkdirSync(data)
   chmodSync(folder, 0o755)
   if (unprivileged.uid) chownSync(data, unprivileged.uid, unprivileged.gid)
   execFileSync(
     join(programs, 'initdb'),
-    ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
+    [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '--auth=trust',
+      '--no-sync',
+      '--encoding=UTF8',
+      '--locale=C',
+      ...(on === undefined ? [] : ['--wal-segsize=1']),
+    ],
     { ...unprivileged, cwd: data, env: environment(), stdio: 'pipe' },
   )
   return { folder, data, programs, port: await freePort() }

@@ -42,7 +42,16 @@ function isJson(text: string): boolean {
   }
 }
 
-type Command = [program: string, ...parameters: string[]]
+export type Command = [program: string, ...parameters: string[]]
+
+/** What `npm start` runs. */
+export const serverCommand = (...nodeOptions: string[]): Command => [
+  process.execPath,
+  ...nodeOptions,
+  '--import',
+  './tools/require-node.js',
+  'src/main.ts',
+]
 
 /** How Node.js starts the command line. */
 const cli = ['--import', './tools/require-node.js', 'src/cli.ts']
@@ -156,7 +165,7 @@ export class Project {
 
   /** Starts the server, as `npm start` does. */
   start(settings: Record<string, string> = {}, ...nodeOptions: string[]): Program {
-    return this.run([process.execPath, ...nodeOptions, '--import', './tools/require-node.js', 'src/main.ts'], settings)
+    return this.run(serverCommand(...nodeOptions), settings)
   }
 
   /**

@@ -61,6 +61,8 @@ describe('without anything but the secrets', () => {
       OVERLOAD_DELAY_MS: 100,
       LOG_LEVEL: 'info',
       DOCS_ENABLED: true,
+      REQUEST_TIMEOUT_SECONDS: 30,
+      SHUTDOWN_DELAY_SECONDS: 0,
       SHUTDOWN_TIMEOUT_SECONDS: 10,
     })
   })

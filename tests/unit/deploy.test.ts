@@ -7,16 +7,19 @@ import { settings } from '../../src/core/settings.ts'
 const read = (file: string) => readFileSync(join(projectRoot, file), 'utf8')
 const unit = read('deploy/app.service')
 const manifests = read('deploy/kubernetes.yaml')
+const compose = read('compose.yaml')
 const numberIn = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1])
 
-/** What a stopping server takes at most: the requests' own limit, and 2 seconds for closing. */
-const stopping = settings.SHUTDOWN_TIMEOUT_SECONDS.def.defaultValue + 2
+/** What a stopping server takes at most: the requests' own limit, and what a supervisor takes beyond it. */
+const stopping = settings.SHUTDOWN_TIMEOUT_SECONDS.def.defaultValue + 6
 
 describe('the files in deploy/', () => {
   test('wait longer than the server takes to stop', () => {
     expect(numberIn(unit, /^TimeoutStopSec=(\d+)$/m)).toBeGreaterThan(stopping)
-    const preStop = numberIn(manifests, /sleep: \{ seconds: (\d+) \}/)
-    expect(numberIn(manifests, /terminationGracePeriodSeconds: (\d+)/)).toBeGreaterThan(preStop + stopping)
+    const delay = numberIn(manifests, /SHUTDOWN_DELAY_SECONDS, value: '(\d+)'/)
+    expect(numberIn(manifests, /terminationGracePeriodSeconds: (\d+)/)).toBeGreaterThan(delay + stopping)
+    const composed = numberIn(compose, /SHUTDOWN_DELAY_SECONDS: (\d+)/)
+    expect(numberIn(compose, /stop_grace_period: (\d+)s/)).toBeGreaterThan(composed + stopping)
   })
 
   test('name settings and files that exist', () => {

@@ -134,6 +134,56 @@ describe('the errors of an operation follow from its parts', () => {
   })
 })
 
+describe('of what has versions', () => {
+  const versioned = { ...usual, versioned: true, response: { 200: thing } }
+  const told = (method: string, schema: object = versioned) => {
+    const { parameters, responses } = operationOf({ method, schema })
+    const [success, unchanged, stale] = [responses['200'] ?? responses['201'], responses['304'], responses['412']]
+    return { parameters, isTagged: 'ETag' in success!.headers!, unchanged, stale }
+  }
+
+  test('a read may be spared, with the tag and without a body', () => {
+    const { parameters, isTagged, unchanged, stale } = told('GET')
+    expect(parameters).toEqual([{ $ref: '#/components/parameters/IfNoneMatch' }])
+    expect([isTagged, stale]).toEqual([true, undefined])
+    expect(unchanged).toMatchObject({ description: 'Not Modified', headers: { ETag: {}, RateLimit: {} } })
+    expect(unchanged).not.toHaveProperty('content')
+  })
+
+  test('a change may have to start from a version, and a deletion, which leaves no tag', () => {
+    const [changing, deleting] = [told('PATCH'), told('DELETE')]
+    expect([changing.isTagged, deleting.isTagged]).toEqual([true, false])
+    for (const { parameters, unchanged, stale } of [changing, deleting]) {
+      expect(parameters).toEqual([{ $ref: '#/components/parameters/IfMatch' }])
+      expect([unchanged, stale]).toEqual([undefined, { $ref: '#/components/responses/PreconditionFailed' }])
+    }
+  })
+
+  test('what is made has a tag and no condition, and other resources have neither', () => {
+    const none = { parameters: [], unchanged: undefined, stale: undefined }
+    const made = told('POST', { ...versioned, response: { 201: thing } })
+    const parameters = [{ $ref: '#/components/parameters/IdempotencyKey' }]
+    expect(made).toEqual({ ...none, parameters, isTagged: true })
+    for (const method of ['GET', 'PATCH', 'DELETE'])
+      expect(told(method, { ...versioned, versioned: false })).toEqual({ ...none, isTagged: false })
+  })
+
+  test('a POST may be sent again under a key, and says what may come of it', () => {
+    const { responses } = operationOf({ method: 'POST', schema: versioned })
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(['409', '422']))
+    expect(responses['200']!.headers).toHaveProperty('Idempotency-Replayed')
+    expect(operationOf({ method: 'PATCH', schema: versioned }).responses).not.toHaveProperty('422')
+  })
+
+  test('the headers and parameters that operations refer to are there', () => {
+    const { components, paths } = describeAll(
+      ...['GET', 'POST', 'PATCH', 'DELETE'].map((method) => route({ method, schema: versioned })),
+    )
+    for (const [, kind, name] of JSON.stringify(paths).matchAll(/#\/components\/(headers|parameters)\/(\w+)/g))
+      expect(components[kind as 'headers' | 'parameters']).toHaveProperty(name!)
+  })
+})
+
 test('what is made is told with its address', () => {
   const { responses } = operationOf({ method: 'POST', schema: { ...usual, body: thing, response: { 201: thing } } })
   expect(responses['201']!.headers).toHaveProperty('Location')

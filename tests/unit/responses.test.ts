@@ -7,6 +7,7 @@ import {
   ForbiddenError,
   MethodNotAllowedError,
   NotFoundError,
+  PreconditionFailedError,
   UnauthorizedError,
   UnavailableError,
   ValidationError,
@@ -40,6 +41,7 @@ describe('an error is told by its status, code and message', () => {
     [404, 'not_found', new NotFoundError()],
     [405, 'method_not_allowed', new MethodNotAllowedError(['GET'])],
     [409, 'conflict', new ConflictError('email', 'taken')],
+    [412, 'precondition_failed', new PreconditionFailedError()],
     [503, 'unavailable', new UnavailableError()],
   ])('%i %s', async ([status, code, error]) => {
     const reply = await answerTo(error)

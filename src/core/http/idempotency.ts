@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ValidationError } from '../errors.ts'
 import type { Answer, KeyedRequest, Once } from '../idempotency.ts'
+import { statusOf } from './responses.ts'
 
 /** Headers of an answer that belong to what was made. */
 const kept = ['location', 'etag']
@@ -46,6 +47,8 @@ function keyedRequest({ caller, params, body }: FastifyRequest, route: string, h
 }
 
 function answerOf(reply: FastifyReply, payload: unknown): Answer {
+  // It took too long, and 503 has gone out meanwhile. It was done all the same, and that is what is stored.
+  if (reply.sent && reply.statusCode === statusOf.unavailable) reply.code(200)
   const given = kept.map((name) => [name, reply.getHeader(name)] as const).filter(([, value]) => value !== undefined)
   return {
     status: reply.statusCode,

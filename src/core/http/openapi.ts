@@ -3,6 +3,16 @@ import type { FastifySchema } from 'fastify'
 import type { z } from 'zod'
 import type { ErrorCode } from '../errors.ts'
 import { guardErrors, open, optional } from './guards.ts'
+import {
+  errorHeadersOf,
+  headerParametersOf,
+  headersOfDocument,
+  isLimited,
+  sparesUnchanged,
+  successHeadersOf,
+  takesIdempotencyKey,
+  takesIfMatch,
+} from './openapi-headers.ts'
 import { statusOf } from './responses.ts'
 import { guardOf, type CollectedRoute } from './routes.ts'
 import { toJsonSchema } from './validation.ts'
@@ -58,7 +68,11 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
       description: schema.description,
       tags: schema.tags,
       security: guard === open ? [] : guard === optional ? [{}, { bearer: [] }] : [{ bearer: [] }],
-      parameters: [...parametersOf('path', schema.params), ...parametersOf('query', schema.querystring)],
+      parameters: [
+        ...parametersOf('path', schema.params),
+        ...parametersOf('query', schema.querystring),
+        ...headerParametersOf(route),
+      ],
       ...(schema.body !== undefined && {
         requestBody: {
           required: true,
@@ -66,7 +80,8 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
         },
       }),
       responses: {
-        ...successesOf(schema, isLimited(route)),
+        ...successesOf(route),
+        ...(sparesUnchanged(route) && { 304: emptyReply(route, '304') }),
         ...Object.fromEntries(
           errorsOf(route).map((status) => [status, { $ref: `#/components/responses/${errorName(status)}` }]),
         ),
@@ -74,32 +89,21 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
     }
   }
 
-  const successesOf = ({ response, media = 'application/json' }: FastifySchema, limited: boolean) =>
-    Object.fromEntries(
+  const successesOf = (route: CollectedRoute) => {
+    const { response, media = 'application/json' }: FastifySchema = route.schema ?? {}
+    return Object.fromEntries(
       Object.entries(response as Record<string, z.ZodType>).map(([status, schema]) => [
         status,
-        {
-          description: STATUS_CODES[status],
-          headers: {
-            'X-Request-Id': { $ref: '#/components/headers/RequestId' },
-            ...(limited && rateLimitHeaders),
-            ...(status === '201' && { Location: { $ref: '#/components/headers/Location' } }),
-          },
-          content: { [media]: { schema: schemaOf(schema, 'output') } },
-        },
+        { ...emptyReply(route, status), content: { [media]: { schema: schemaOf(schema, 'output') } } },
       ]),
     )
+  }
 
   const errorResponse = (status: number) => ({
     description: `${STATUS_CODES[status]}: ${codesOf(status)
       .map((code) => `\`${code}\``)
       .join(', ')}`,
-    headers: {
-      'X-Request-Id': { $ref: '#/components/headers/RequestId' },
-      ...(status === 401 && { 'WWW-Authenticate': { $ref: '#/components/headers/WwwAuthenticate' } }),
-      ...(status === 429 && rateLimitHeaders),
-      ...([409, 429, 503].includes(status) && { 'Retry-After': { $ref: '#/components/headers/RetryAfter' } }),
-    },
+    headers: errorHeadersOf(status),
     content: {
       'application/json': { schema: schemaOf(errors.envelope, 'output') },
       'application/problem+json': { schema: schemaOf(errors.problem, 'output') },
@@ -124,21 +128,7 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token.' },
       },
-      headers: {
-        RequestId: { description: 'The id of this request, also in the log.', schema: { type: 'string' } },
-        Location: { description: 'The address of what was made.', schema: { type: 'string', format: 'uri-reference' } },
-        WwwAuthenticate: { description: 'How to authenticate (RFC 6750).', schema: { type: 'string' } },
-        RateLimit: {
-          description:
-            'Requests left, and seconds until there are all of them again (draft-ietf-httpapi-ratelimit-headers).',
-          schema: { type: 'string', examples: ['"default";r=599;t=60'] },
-        },
-        RateLimitPolicy: {
-          description: 'So many requests in so many seconds.',
-          schema: { type: 'string', examples: ['"default";q=600;w=60'] },
-        },
-        RetryAfter: { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
-      },
+      ...headersOfDocument,
       responses: Object.fromEntries(
         [...statuses].toSorted((a, b) => a - b).map((status) => [errorName(status), errorResponse(status)]),
       ),
@@ -149,12 +139,11 @@ export function describeRoutes(collected: readonly CollectedRoute[], { errors, t
 
 const tagsOf = (routes: CollectedRoute[]) => [...new Set(routes.flatMap(({ schema }) => schema?.tags ?? []))]
 
-const isLimited = ({ config }: CollectedRoute) => config?.rateLimit !== false
-
-const rateLimitHeaders = {
-  RateLimit: { $ref: '#/components/headers/RateLimit' },
-  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
-}
+/** A reply without its content. */
+const emptyReply = (route: CollectedRoute, status: string) => ({
+  description: STATUS_CODES[status],
+  headers: successHeadersOf(route, status),
+})
 
 function errorsOf(route: CollectedRoute): number[] {
   const { body, params, errors = [] }: FastifySchema = route.schema ?? {}
@@ -166,7 +155,8 @@ function errorsOf(route: CollectedRoute): number[] {
     'unavailable',
     ...(guard ? guardErrors(guard) : []),
     ...(isLimited(route) ? (['too_many_requests'] as const) : []),
-    ...(route.method === 'POST' ? (['idempotency_key_in_use', 'idempotency_key_reused'] as const) : []),
+    ...(takesIfMatch(route) ? (['precondition_failed'] as const) : []),
+    ...(takesIdempotencyKey(route) ? (['idempotency_key_in_use', 'idempotency_key_reused'] as const) : []),
     ...(params === undefined ? [] : (['not_found'] as const)),
     ...(route.method === 'GET' && body === undefined ? [] : (['payload_too_large', 'unsupported_media_type'] as const)),
   ]

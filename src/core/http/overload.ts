@@ -1,5 +1,5 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { FastifyBaseLogger } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import { UnavailableError } from '../errors.ts'
 import { isDoubtfullyFramed, requestId, securityHeaders } from './requests.ts'
@@ -18,22 +18,24 @@ const probes = /^\/health([/?]|$)/
  * @param databaseDelay milliseconds that whoever is next for a connection to the database has waited
  */
 export function shedOverload(
-  server: Server,
+  app: FastifyInstance,
   { OVERLOAD_DELAY_MS }: Pick<Config, 'OVERLOAD_DELAY_MS'>,
   databaseDelay: () => number,
   log: FastifyBaseLogger,
 ): void {
   if (OVERLOAD_DELAY_MS === 0) return
   const isTooMuch = watchWaits(OVERLOAD_DELAY_MS, databaseDelay, log)
+  const { server } = app
   const application = server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
   server.removeAllListeners('request')
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (isTooMuch() && !probes.test(request.url ?? '')) refuse(request, response)
+    if (isTooMuch() && !probes.test(request.url ?? '')) refuse(request, response, app.isStopping)
     else for (const handle of application) handle(request, response)
   })
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse): void {
+/** @param isLast whether the client is to go elsewhere: this server is stopping */
+function refuse(request: IncomingMessage, response: ServerResponse, isLast: boolean): void {
   const id = requestId(request)
   // Not all at the same moment again.
   const retryAfter = 1 + Math.floor(Math.random() * 3)
@@ -43,7 +45,7 @@ function refuse(request: IncomingMessage, response: ServerResponse): void {
     'retry-after': String(retryAfter),
     'x-request-id': id,
     // A body that is still on its way is not worth reading, and what follows a doubtful request not to be trusted.
-    ...(((!request.complete && hasBody(request)) || isDoubtfullyFramed(request)) && { connection: 'close' }),
+    ...((isLast || (!request.complete && hasBody(request)) || isDoubtfullyFramed(request)) && { connection: 'close' }),
   })
   response.end(JSON.stringify(failure(busy, id)))
 }

@@ -55,6 +55,23 @@ export function refuseDoubtfulFraming(app: FastifyInstance): void {
   })
 }
 
+/**
+ * Refuses what a client expects beyond `100-continue` (RFC 9110 §10.1.1). Node answers such a request by itself, without
+ * our headers, unless somebody listens; that one comes to the hooks like any other.
+ */
+export function refuseExpectations(app: FastifyInstance): void {
+  const unmet = new WeakSet<IncomingMessage>()
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    unmet.add(request)
+    app.server.emit('request', request, response)
+  })
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    if (raw.headers.expect !== undefined && unmet.has(raw))
+      throw new AppError('expectation_failed', 'The server meets no other expectation than 100-continue')
+    done()
+  })
+}
+
 /** Bodies come as they are: unpacking them would let a small body become a huge one. */
 export function refuseContentCodings(app: FastifyInstance): void {
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {

@@ -14,6 +14,8 @@ declare module 'fastify' {
     tags?: readonly string[]
     /** The errors that this operation alone can end in; the usual ones follow from its other parts. */
     errors?: readonly ErrorCode[]
+    /** Replies carry the tag of a resource, and `If-Match` and `If-None-Match` count: `core/http/conditional.ts`. */
+    versioned?: boolean
     response?: unknown
     /** What a success is sent as, if not as one JSON value; the schema is then that of a line. */
     media?: string

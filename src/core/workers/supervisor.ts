@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
-import { endOnSignals } from '../stop.ts'
+import { endOnSignals, type EndSignal } from '../stop.ts'
 import { countForWorkers } from './shared-count.ts'
 import { endWorker, startWorker, type WorkerProcess } from './worker-process.ts'
 import { replacement } from './worker.ts'
@@ -32,7 +32,7 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
   const workers = new Set<WorkerProcess>()
   const places: Place[] = []
   const environment = { WEB_CONCURRENCY: String(config.WEB_CONCURRENCY) }
-  const endLimit = config.SHUTDOWN_TIMEOUT_SECONDS + endingMargin
+  const endLimit = config.SHUTDOWN_DELAY_SECONDS + config.SHUTDOWN_TIMEOUT_SECONDS + endingMargin
   let stopping = false
 
   function start(replaces = false): WorkerProcess {
@@ -53,7 +53,7 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
         shortLives = 0
         continue
       }
-      shortLives = Date.now() - worker.since < longLife ? shortLives + 1 : 1
+      shortLives = performance.now() - worker.since < longLife ? shortLives + 1 : 1
       const wait = shortLives === 1 ? 0 : Math.min(firstWait * 2 ** (shortLives - 2), longestWait)
       log.error({ id: worker.id, pid: worker.pid, code, signal, wait_ms: wait }, 'a worker died')
       await sleep(wait)
@@ -81,18 +81,18 @@ export async function supervise(config: Config, log: Logger): Promise<string> {
       }
       const { worker } = place
       place.worker = next
-      const { code, signal } = await endWorker(worker, endLimit)
+      const { code, signal } = await endWorker(worker, 'SIGINT', endLimit)
       if (code !== 0)
         log.error({ id: worker.id, pid: worker.pid, code, signal }, 'a replaced worker did not end cleanly')
     }
     log.info('all workers replaced')
   }
 
-  async function stop(): Promise<void> {
+  async function stop(signal: EndSignal = 'SIGINT'): Promise<void> {
     stopping = true
-    const exits = await Promise.all([...workers].map((worker) => endWorker(worker, endLimit)))
+    const exits = await Promise.all([...workers].map((worker) => endWorker(worker, signal, endLimit)))
     // One that was just starting knows no better than to die of the signal.
-    const unclean = exits.filter(({ code, signal }) => code !== 0 && signal !== 'SIGTERM')
+    const unclean = exits.filter((exit) => exit.code !== 0 && exit.signal !== signal)
     if (unclean.length > 0) throw new Error(`Workers that did not end cleanly: ${unclean.length}`)
   }
 

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Logger } from 'pino'
+import type { EndSignal } from '../stop.ts'
 import { toldAddress } from './worker.ts'
 
 /** Milliseconds that a worker may take until it listens. */
@@ -14,7 +15,7 @@ interface Exit {
 export interface WorkerProcess {
   id: number
   pid: number | undefined
-  /** Milliseconds since 1970. */
+  /** By `performance.now`. */
   since: number
   /** Its address once it listens; undefined if it ends before. */
   listens: Promise<string | undefined>
@@ -34,7 +35,14 @@ export function startWorker(environment: Record<string, string>, log: Logger): W
     // Too little memory, for example: for some reasons Node throws, of others it tells by an event.
     log.warn({ err: error }, 'a worker cannot be started')
     const ended = Promise.resolve({ code: 1, signal: null })
-    return { id: 0, pid: undefined, since: Date.now(), listens: Promise.resolve(undefined), ended, kill: () => {} }
+    return {
+      id: 0,
+      pid: undefined,
+      since: performance.now(),
+      listens: Promise.resolve(undefined),
+      ended,
+      kill: () => {},
+    }
   }
   const { id, process: child } = worker
   // Not `worker.kill`, which takes the channel away first.
@@ -61,12 +69,19 @@ export function startWorker(environment: Record<string, string>, log: Logger): W
     if (address !== undefined) log.info({ id, pid: child.pid }, 'a worker listens')
     return address
   })
-  return { id, pid: child.pid, since: Date.now(), listens, ended, kill }
+  return { id, pid: child.pid, since: performance.now(), listens, ended, kill }
 }
 
-/** Tells a worker to finish what runs and end, and kills it after so many seconds. */
-export async function endWorker({ kill, ended }: WorkerProcess, limitSeconds: number): Promise<Exit> {
-  kill('SIGTERM')
+/**
+ * Tells a worker to finish what runs and end, and kills it after so many seconds.
+ * @param signal SIGTERM lets it go on for `SHUTDOWN_DELAY_SECONDS` first
+ */
+export async function endWorker(
+  { kill, ended }: WorkerProcess,
+  signal: EndSignal,
+  limitSeconds: number,
+): Promise<Exit> {
+  kill(signal)
   const timer = setTimeout(() => kill('SIGKILL'), limitSeconds * 1000)
   const exit = await ended
   clearTimeout(timer)

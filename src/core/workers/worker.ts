@@ -24,6 +24,7 @@ export function followSupervisor(): void {
   worker?.on('disconnect', () => {
     // It is gone. Node would exit at once, in the middle of requests, but for this mark.
     worker.exitedAfterDisconnect = true
-    process.kill(process.pid, 'SIGTERM')
+    // At once, so that its successor can have the port.
+    process.kill(process.pid, 'SIGINT')
   })
 }

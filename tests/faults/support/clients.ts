@@ -106,3 +106,41 @@ export function startWriters(address: string, token: string, clients = 16) {
     },
   }
 }
+
+/** Clients that ask for the same again and again, each a moment after its last answer, on kept-alive connections. */
+export function startReaders(url: string, token: string, clients = 4) {
+  const stopped = new AbortController()
+  /** How often each status came; 0 is a broken connection. */
+  const statuses: Record<number, number> = {}
+  /** Milliseconds that each answer took. */
+  const durations: number[] = []
+
+  async function read() {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    while (!stopped.signal.aborted) {
+      const begin = performance.now()
+      const status = await send(url, { token, agent }).then(
+        (answer) => answer.status,
+        () => 0,
+      )
+      durations.push(performance.now() - begin)
+      statuses[status] = (statuses[status] ?? 0) + 1
+      await sleep(10)
+    }
+    agent.destroy()
+  }
+  const running = Array.from({ length: clients }, read)
+
+  return {
+    statuses,
+    durations,
+    /** Waits until so many more were answered. */
+    async more(answers: number) {
+      for (const enough = durations.length + answers; durations.length < enough;) await sleep(5)
+    },
+    async stop() {
+      stopped.abort()
+      await Promise.all(running)
+    },
+  }
+}

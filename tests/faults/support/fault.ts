@@ -42,7 +42,8 @@ interface FaultContext {
   project: Project
 }
 
-const isQuick = process.env['FAULTS'] === 'quick'
+/** Whether only those faults are asked for that take seconds. */
+export const isQuick = process.env['FAULTS'] === 'quick'
 
 /** A fault that the service survives: a test of its own on each database. `body` makes it, and checks. */
 export function fault(title: string, options: FaultOptions, body: (context: FaultContext) => Promise<Seen>): void {

@@ -25,9 +25,12 @@ export class Postgresql {
     this.url = urlOf(cluster).replace(/postgres$/, 'app')
   }
 
-  /** Starts it with an empty migrated database. It is removed when the test is over. */
-  static async start(): Promise<Postgresql> {
-    const postgresql = new Postgresql(await createCluster())
+  /**
+   * Starts it with an empty migrated database. It is removed when the test is over.
+   * @param on the folder of another disk, for its data
+   */
+  static async start(on?: string): Promise<Postgresql> {
+    const postgresql = new Postgresql(await createCluster(undefined, on))
     onTestFinished(() => postgresql.#remove())
     await postgresql.start()
     const administration = new pg.Client(urlOf(postgresql.#cluster))
@@ -44,6 +47,11 @@ export class Postgresql {
   async start(): Promise<void> {
     this.#server = spawnPostgresql(this.#cluster, 'fsync=on')
     await untilReady(urlOf(this.#cluster))
+  }
+
+  /** Whether it has ended, by itself or because it was told. */
+  get hasEnded(): boolean {
+    return this.#server?.exitCode !== null || this.#server.signalCode !== null
   }
 
   /** Stops it: `fast` undoes what runs and closes the connections, `immediate` drops everything, as a crash does. */
@@ -78,7 +86,7 @@ export class Postgresql {
 
   async #end(by: () => void): Promise<void> {
     const server = this.#server
-    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    if (!server || this.hasEnded) return
     const exited = once(server, 'exit')
     const children = childrenOf(server.pid!)
     by()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../support/ports.ts'
-import type { Program, Project } from '../../support/process.ts'
+import { serverCommand, type Command, type Program, type Project } from '../../support/process.ts'
 import { environment } from '../../support/settings.ts'
 
 /** A server that keeps its port, and so can be started again at the same address. */
@@ -18,14 +18,20 @@ export class Server {
   }
 
   /** Starts the real server on a database that is there, and waits until it answers. */
-  static async start(project: Project, databaseUrl: string, settings: Record<string, string> = {}): Promise<Server> {
+  static async start(
+    project: Project,
+    databaseUrl: string,
+    settings: Record<string, string> = {},
+    as?: (command: Command) => Command,
+  ): Promise<Server> {
     const server = new Server(project, await freePort(), { DATABASE_URL: databaseUrl, ...settings })
-    await server.start()
+    await server.start(as)
     return server
   }
 
-  async start(...nodeOptions: string[]): Promise<void> {
-    this.#program = this.#project.start(this.#settings, ...nodeOptions)
+  /** @param as makes another command of it, as one that sets limits first */
+  async start(as = (command: Command) => command): Promise<void> {
+    this.#program = this.#project.run(as(serverCommand()), this.#settings)
     await this.untilLive()
   }
 

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-export class Migration20261123141405_create_the_tables extends Migration {
+export class Migration20261123144429_create_the_tables extends Migration {
 
-  override name = 'Migration20261123141405_create_the_tables';
+  override name = 'Migration20261123144429_create_the_tables';
 
   override up(): void | Promise<void> {
     this.addSql(`create table "audit_events" ("id" bigserial primary key, "created_at" timestamptz(3) not null default now(), "event" varchar(50) not null, "user_public_id" uuid null, "session_public_id" uuid null, "reason" varchar(50) null, "sessions" int null, "ip" text null, "user_agent" varchar(400) null, "request_id" varchar(128) null, "kept_until" timestamptz(3) not null);`);
@@ -16,7 +16,7 @@ export class Migration20261123141405_create_the_tables extends Migration {
     this.addSql(`create table "throttles" ("key" varchar(64) not null, "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "attempts" int not null default 1, "until" timestamptz(3) not null, primary key ("key"));`);
     this.addSql(`create index "throttles_updated_at" on "throttles" ("updated_at");`);
 
-    this.addSql(`create table "users" ("id" bigserial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "email" varchar(254) not null, "password_hash" varchar(255) not null, "first_name" varchar(100) not null, "last_name" varchar(100) not null, "role" text not null default 'user', "is_active" boolean not null default true, "is_verified" boolean not null default false, "password_changed_at" timestamptz(3) not null default now(), "last_login" timestamptz(3) null, "last_login_ip" text null);`);
+    this.addSql(`create table "users" ("id" bigserial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "version" int not null default 1, "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "email" varchar(254) not null, "password_hash" varchar(255) not null, "first_name" varchar(100) not null, "last_name" varchar(100) not null, "role" text not null default 'user', "is_active" boolean not null default true, "is_verified" boolean not null default false, "password_changed_at" timestamptz(3) not null default now(), "last_login" timestamptz(3) null, "last_login_ip" text null);`);
     this.addSql(`comment on column "users"."last_login_ip" is 'encrypted';`);
     this.addSql(`alter table "users" add constraint "users_public_id_unique" unique ("public_id");`);
     this.addSql(`create unique index "users_email_unique" on "users" ("email") where deleted_at is null;`);
@@ -29,7 +29,7 @@ export class Migration20261123141405_create_the_tables extends Migration {
     this.addSql(`create index "sessions_expires_at" on "sessions" ("expires_at");`);
     this.addSql(`create index "sessions_idle_expires_at" on "sessions" ("idle_expires_at");`);
 
-    this.addSql(`create table "items" ("id" bigserial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "name" varchar(100) not null, "description" text null, "name_folded" text collate "C" not null, "description_folded" text collate "C" null, "status" text not null default 'draft', "priority" int not null default 1, "owner_id" bigint null);`);
+    this.addSql(`create table "items" ("id" bigserial primary key, "public_id" uuid not null default gen_random_uuid(), "created_at" timestamptz(3) not null default now(), "updated_at" timestamptz(3) not null default now(), "version" int not null default 1, "deleted_at" timestamptz(3) null, "is_deleted" boolean generated always as (deleted_at is not null) stored not null, "name" varchar(100) not null, "description" text null, "name_folded" text collate "C" not null, "description_folded" text collate "C" null, "status" text not null default 'draft', "priority" int not null default 1, "owner_id" bigint null);`);
     this.addSql(`alter table "items" add constraint "items_public_id_unique" unique ("public_id");`);
     this.addSql(`create index "items_newest" on "items" ("created_at", "id", "deleted_at") where deleted_at is null;`);
     this.addSql(`create index "items_by_status" on "items" ("status", "created_at", "id", "deleted_at") where deleted_at is null;`);
