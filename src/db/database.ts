@@ -7,7 +7,7 @@ import type { Engine, EngineConfig } from './engine.ts'
 import { postgresqlEngine } from './postgresql.ts'
 import { sqliteEngine } from './sqlite.ts'
 import { createPrepare } from './statements.ts'
-import { createTransactions, retry, type Frame } from './transactions.ts'
+import { createTransactions, type Frame } from './transactions.ts'
 
 export interface Database {
   readonly engine: Engine
@@ -60,7 +60,7 @@ export function openDatabase(config: DatabaseConfig): Database {
       const transaction = current()
       if (transaction) return transaction.executeQuery(compiled)
       // Past Kysely's pool, which would let the plugin do this.
-      const result = await retry(() => engine.run(compiled))
+      const result = await engine.run(compiled)
       decryptRows(result.rows as Record<string, unknown>[], compiled.queryId)
       return result
     }),
