@@ -27,7 +27,7 @@ export interface Database {
   /**
    * Runs `work`, and puts a frame around the transaction that it opens: that commits when `work` has ended, with what
    * the frame adds, or not at all. Where `work` opens none, the frame has one of its own. Work that is done before its
-   * transaction, such as hashing, holds no connection.
+   * transaction, such as hashing, holds no connection. After a serialization failure or a deadlock all of it is run again.
    */
   frame<T>(work: () => Promise<T>, frame: Frame<T>): Promise<T>
   /** Calls `tell` once the open transaction has committed, and never if it has not; at once if none is open. */

@@ -13,7 +13,7 @@ import { client, lastEvent, person } from './half-done.ts'
 const accessTokens = createAccessTokens(settings())
 const refreshTokens = createRefreshTokens(settings())
 
-/** Functions that change nothing: they are tried alone, and have no place in a history. */
+/** Functions that change nothing by themselves: they are tried alone, and have no place in a history. */
 export const readers = [
   'accounts.checkPassword',
   'accounts.list',
@@ -23,6 +23,7 @@ export const readers = [
   'audit',
   'health.databaseDelay',
   'health.ready',
+  'idempotency.once',
   'items.export',
   'items.get',
   'items.list',

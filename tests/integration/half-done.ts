@@ -24,7 +24,8 @@ const session = { ...past, rotated_at: long, expires_at: far, idle_expires_at: f
 /** Accounts, sessions and items, as they were made long ago: no time that is written now is the same. */
 export async function makeWorld(database: Database, hashes: { present: string; outdated: string }) {
   const { query } = database
-  for (const table of ['items', 'sessions', 'users', 'throttles'] as const) await query().deleteFrom(table).execute()
+  for (const table of ['items', 'sessions', 'users', 'throttles', 'idempotency_keys'] as const)
+    await query().deleteFrom(table).execute()
 
   const account = async (name: string, changes: { is_active?: boolean; role?: Role; password_hash?: string } = {}) => {
     const email = `${name}@example.com`
@@ -66,6 +67,13 @@ const refreshToken = ({ tokens: [, newest] }: World['ada']) => refreshTokens.sig
 const query = { page: 1, per_page: 10 }
 const listQuery = { ...query, include_total: true, sort: '-created_at' as const }
 const nobody = '00000000-0000-4000-8000-000000000000'
+
+/** The same under an `Idempotency-Key`. */
+const keyed = (work: (services: Services, world: World) => Promise<unknown>) => (services: Services, world: World) =>
+  services.idempotency.once({ key: 'a key', scope: [], content: '' }, async () => {
+    const body = JSON.stringify(await work(services, world))
+    return { status: 200, headers: {}, body }
+  })
 
 /**
  * Everything that services do, each way that leads to other statements: by the name of the service and of the
@@ -129,6 +137,19 @@ export const operations: Record<string, (services: Services, world: World) => un
   'items.remove, stale': ({ items }, { ada }) => items.remove(ada.actor, ada.item_id, [7]),
   'items.remove': ({ items }, { ada }) => items.remove(ada.actor, ada.item_id),
   'items.remove, none': ({ items }, { ada }) => items.remove(ada.actor, nobody),
+  'idempotency.once, nothing': keyed(async () => {}),
+  'idempotency.once, one statement': keyed(({ items }, { ada }) =>
+    items.create(ada.actor, { name: 'New', description: null, status: 'active', priority: 2 }),
+  ),
+  'idempotency.once, hashing first': keyed(({ auth }) =>
+    auth.register({ ...person, email: 'new@example.com' }, client),
+  ),
+  'idempotency.once, statements behind it': keyed(({ auth }, { ada }) =>
+    auth.login({ ...person, email: ada.email }, client),
+  ),
+  'idempotency.once, refused behind it': keyed(({ auth }, { ada }) =>
+    auth.refresh(refreshTokens.sign({ ...ada.tokens[1]!, gen: 0 }), client),
+  ),
   'health.ready': ({ health }) => health.ready(),
   'health.databaseDelay': ({ health }) => health.databaseDelay(),
   'purge.run': ({ purge }) => purge.run(),
@@ -158,12 +179,16 @@ export async function contentOf({ query: select }: Database, since: number): Pro
     users: await select().selectFrom('users').selectAll().orderBy('id').execute(),
     sessions: await select().selectFrom('sessions').selectAll().orderBy('id').execute(),
     items: await select().selectFrom('items').selectAll().orderBy('id').execute(),
+    idempotency_keys: (await select().selectFrom('idempotency_keys').selectAll().execute()).map((row) => ({
+      ...row,
+      id: row.key,
+    })),
     audit_events: await select().selectFrom('audit_events').selectAll().where('id', '>', since).orderBy('id').execute(),
   }
 }
 
 /** What is another one each time. Of these it counts whether there is one. */
-const isVolatile = /(?:^|_)(?:id|at|hash|until|login)$/
+const isVolatile = /(?:^|_)(?:id|at|hash|until|login|answer)$/
 
 /**
  * What changed from one content to another, told so that the same operation done twice gives the same: by table the
