@@ -7,7 +7,7 @@ import type { Engine, EngineConfig } from './engine.ts'
 import { postgresqlEngine } from './postgresql.ts'
 import { sqliteEngine } from './sqlite.ts'
 import { createPrepare } from './statements.ts'
-import { createTransactions, retry, type Frame } from './transactions.ts'
+import { createTransactions, type Frame } from './transactions.ts'
 
 export interface Database {
   readonly engine: Engine
@@ -27,7 +27,7 @@ export interface Database {
   /**
    * Runs `work`, and puts a frame around the transaction that it opens: that commits when `work` has ended, with what
    * the frame adds, or not at all. Where `work` opens none, the frame has one of its own. Work that is done before its
-   * transaction, such as hashing, holds no connection.
+   * transaction, such as hashing, holds no connection. After a serialization failure or a deadlock all of it is run again.
    */
   frame<T>(work: () => Promise<T>, frame: Frame<T>): Promise<T>
   /** Calls `tell` once the open transaction has committed, and never if it has not; at once if none is open. */
@@ -60,7 +60,7 @@ export function openDatabase(config: DatabaseConfig): Database {
       const transaction = current()
       if (transaction) return transaction.executeQuery(compiled)
       // Past Kysely's pool, which would let the plugin do this.
-      const result = await retry(() => engine.run(compiled))
+      const result = await engine.run(compiled)
       decryptRows(result.rows as Record<string, unknown>[], compiled.queryId)
       return result
     }),

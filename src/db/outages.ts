@@ -3,7 +3,7 @@ import pg from 'pg'
 
 /** Milliseconds from one look to the next. */
 const interval = 500
-/** Milliseconds for which an answer may be awaited before anybody looks. */
+/** Milliseconds for which an answer may be awaited before anybody looks, and for which nobody looks again if all is well. */
 const patience = 2000
 /** Milliseconds that answers have for coming, once the database is back. */
 const arrival = 500
@@ -26,6 +26,7 @@ interface Watched {
 export function watchForOutages({ waiting, connect, over }: Watched): { end(): void } {
   let isAway = false
   let isLooking = false
+  let lookAgain = 0
   async function look() {
     const before = performance.now() - patience
     if (!waiting().some((since) => since < before)) {
@@ -35,13 +36,14 @@ export function watchForOutages({ waiting, connect, over }: Watched): { end(): v
     const wasAway = isAway
     const back = performance.now()
     isAway = !(await answers(connect))
+    if (!isAway) lookAgain = performance.now() + patience
     if (isAway || !wasAway) return
     await sleep(arrival, undefined, { ref: false })
     await setImmediate()
     over(back)
   }
   const timer = setInterval(() => {
-    if (isLooking) return
+    if (isLooking || performance.now() < lookAgain) return
     isLooking = true
     void look().finally(() => (isLooking = false))
   }, interval).unref()

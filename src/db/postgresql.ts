@@ -1,23 +1,25 @@
-import { PostgresDialect, sql, type CompiledQuery } from 'kysely'
+import { PostgresDialect, sql, type CompiledQuery, type QueryResult } from 'kysely'
 import { likePattern, type Engine, type EngineConfig } from './engine.ts'
 import { createPool } from './postgresql-pool.ts'
+import { retry } from './transactions.ts'
 
 /** PostgreSQL, through a pool of connections. */
 export function postgresqlEngine(config: EngineConfig): Engine {
   const { DATABASE_URL: url } = config
   const { take, close, delay, options } = createPool(config)
+  async function run<Row>({ sql: text, parameters }: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+    const client = await take()
+    try {
+      const { rows, rowCount } = await client.query({ text, values: parameters as unknown[] })
+      return { rows: rows as Row[], numAffectedRows: BigInt(rowCount ?? 0) }
+    } finally {
+      client.release()
+    }
+  }
   return {
     kind: 'postgresql',
     dialect: new PostgresDialect({ pool: { connect: take, end: async () => {}, options } }),
-    async run<Row>({ sql: text, parameters }: CompiledQuery<Row>) {
-      const client = await take()
-      try {
-        const { rows, rowCount } = await client.query({ text, values: parameters as unknown[] })
-        return { rows: rows as Row[], numAffectedRows: BigInt(rowCount ?? 0) }
-      } finally {
-        client.release()
-      }
-    },
+    run: (query) => retry(() => run(query)),
     close,
     delay,
     exists: () => true,

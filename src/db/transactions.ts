@@ -76,8 +76,8 @@ export function createTransactions(pool: Kysely<Tables>) {
   async function transaction<T>(work: () => Promise<T>): Promise<T> {
     const scope = scopes.getStore()
     if (scope?.transaction) return work()
-    const { held } = scope ?? {}
-    return retry(() => (scope && held ? runHeld(scope, held, work) : runAlone(work)))
+    // A frame is run again as a whole.
+    return scope?.held ? runHeld(scope, scope.held, work) : retry(() => runAlone(work))
   }
 
   /** Ends a transaction that was held with its last statements. */
@@ -99,20 +99,21 @@ export function createTransactions(pool: Kysely<Tables>) {
 
     single: <T>(work: () => Promise<T>): Promise<T> => (scopes.getStore()?.held ? transaction(work) : work()),
 
-    frame<T>(work: () => Promise<T>, { begin, complete, abandon }: Frame<T>): Promise<T> {
-      const scope: Scope = { afterCommit: [], held: { begin } }
-      return scopes.run(scope, async () => {
-        let result: T
-        try {
-          result = await work()
-        } catch (error) {
-          if (scope.transaction) await commitWith(scope, abandon)
-          throw error
-        }
-        await commitWith(scope, () => complete(result))
-        return result
-      })
-    },
+    frame: <T>(work: () => Promise<T>, { begin, complete, abandon }: Frame<T>): Promise<T> =>
+      retry(() => {
+        const scope: Scope = { afterCommit: [], held: { begin } }
+        return scopes.run(scope, async () => {
+          let result: T
+          try {
+            result = await work()
+          } catch (error) {
+            if (scope.transaction) await commitWith(scope, abandon)
+            throw error
+          }
+          await commitWith(scope, () => complete(result))
+          return result
+        })
+      }),
 
     afterCommit(tell: () => void): void {
       const scope = scopes.getStore()

@@ -11,6 +11,7 @@ const throttleDays = 1
 /** Rows deleted by one statement: few enough not to hold others up. */
 const batch = 1000
 /** Of several servers one runs the job, at most once in this time. */
+const turn = 'job: purge'
 const oncePerHour = { quota: 1, window: 60 * 60 }
 
 export interface PurgeDependencies {
@@ -46,10 +47,16 @@ export function createPurgeService({ sessions, throttles, keys, events, tidy }: 
     run,
     /** For a timer in every server: whoever comes first in the hour does it. Gives undefined when nothing was deleted. */
     async runIfDue() {
-      if (!(await throttles.take('job: purge', oncePerHour))) return undefined
-      const deleted = await run()
-      await tidy()
-      return Object.values(deleted).some(Boolean) ? deleted : undefined
+      if (!(await throttles.take(turn, oncePerHour))) return undefined
+      try {
+        const deleted = await run()
+        await tidy()
+        return Object.values(deleted).some(Boolean) ? deleted : undefined
+      } catch (error) {
+        // Whoever looks next may try. Where not even that can be noted, the hour runs out by itself.
+        await throttles.giveBack(turn).catch(() => {})
+        throw error
+      }
     },
   }
 }

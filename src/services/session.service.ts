@@ -1,6 +1,6 @@
 import type { Actor, Identity } from '../core/actor.ts'
 import type { Audit } from '../core/audit.ts'
-import { NotFoundError, UnauthorizedError } from '../core/errors.ts'
+import { NotFoundError, UnauthorizedError, UnavailableError } from '../core/errors.ts'
 import type { AccessTokens } from '../core/security/access-tokens.ts'
 import type { Database } from '../db/database.ts'
 import type { SessionRepository } from '../repositories/session.repository.ts'
@@ -28,7 +28,7 @@ export function createSessionService({ sessions, accessTokens, transaction, audi
       const found = await sessions.findActor(sid, sub)
       if (!found) throw new UnauthorizedError('invalid_token', 'The access token is not valid')
       const { confirmed_gen, ...identity } = found
-      if (gen > confirmed_gen) await sessions.confirm(sid, gen)
+      if (gen > confirmed_gen) await sessions.confirm(sid, gen).catch(ignoreUnavailable)
       return identity
     },
 
@@ -56,4 +56,9 @@ export function createSessionService({ sessions, accessTokens, transaction, audi
         return ended
       }),
   }
+}
+
+/** Who can be read can be served, though nothing can be written, as on a full disk; the next request confirms. */
+function ignoreUnavailable(error: unknown): void {
+  if (!(error instanceof UnavailableError)) throw error
 }

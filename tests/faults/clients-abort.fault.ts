@@ -14,7 +14,6 @@ fault(
   'clients abort in the middle of requests',
   {
     promise: 'Connections and files go back to what they were; the next requests are answered',
-    quick: true,
     cannot: noProc,
   },
   async ({ kind, project }) => {

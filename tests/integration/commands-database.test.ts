@@ -124,6 +124,7 @@ onEachDatabase((kind) => {
     expect(version).toMatch(kind === 'sqlite' ? /^SQLite \d/ : /^PostgreSQL \d/)
     expect(tables.map(({ name }: { name: string }) => name)).toEqual([
       'audit_events',
+      'idempotency_keys',
       'items',
       'migrations',
       'sessions',
@@ -153,6 +154,7 @@ onEachDatabase((kind) => {
     const { tables } = JSON.parse((await app(['db', 'stats', '--json'])).stdout)
     expect(tables.map(({ name, rows }: { name: string; rows: number }) => [name, rows])).toEqual([
       ['audit_events', 0],
+      ['idempotency_keys', 0],
       ['items', 3],
       ['migrations', 1],
       ['sessions', 0],

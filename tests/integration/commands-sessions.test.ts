@@ -68,6 +68,6 @@ onEachDatabase((kind) => {
   test('a purge tells what it deleted', async () => {
     const { code, stdout } = await app(['sessions', 'purge', '--json'])
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toEqual({ deleted: { sessions: 0, throttles: 0, audit_events: 0 } })
+    expect(JSON.parse(stdout)).toEqual({ deleted: { sessions: 0, throttles: 0, audit_events: 0, idempotency_keys: 0 } })
   })
 })

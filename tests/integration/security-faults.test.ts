@@ -4,10 +4,10 @@ import { sql } from 'kysely'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createApp } from '../../src/app.ts'
 import { createLogger } from '../../src/core/logging.ts'
-import type { Database } from '../../src/db/database.ts'
 import { createServices } from '../../src/wiring.ts'
 import { useApi } from '../support/api.ts'
 import { onEachDatabase } from '../support/databases.ts'
+import { useFailures, withFailures } from '../support/failures.ts'
 import { idOf } from '../support/sessions.ts'
 import { settings } from '../support/settings.ts'
 
@@ -16,6 +16,7 @@ const me = '/api/v1/users/me'
 
 /** What fails is not recorded, and what cannot be recorded does not happen. */
 onEachDatabase((kind) => {
+  useFailures()
   const api = useApi(kind)
 
   /** Everything that the operations below write. */
@@ -82,12 +83,12 @@ onEachDatabase((kind) => {
   /** Those that are recorded where they succeed. */
   const recordedOnes = Object.entries(operations).filter(([name]) => !['refresh', 'deleting an item'].includes(name))
 
-  /** The application over this database, but for what `changes` does differently. */
-  async function appWith(changes: Partial<Database>) {
+  /** Another application over this database, and what it logs. */
+  async function startApp() {
     const config = settings({ LOG_LEVEL: 'silent' })
     const lines: string[] = []
     const log = await createLogger(config, { write: (line) => void lines.push(line) })
-    const app = await createApp(config, createServices(config, { ...api.database, ...changes }, log), log)
+    const app = await createApp(config, createServices(config, api.database, log), log)
     onTestFinished(() => app.close())
     const send = async ({ method, path, body, token }: Operation) => {
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
@@ -99,29 +100,28 @@ onEachDatabase((kind) => {
   test.for(Object.entries(operations))(
     'a fault at any statement of %s leaves no part of it, and no word in the log (ASVS 2.3.3)',
     async ([, prepare]) => {
-      let statements = 0
-      let faulty = 0
-      const { send, lines } = await appWith({
-        query: () => {
-          if (++statements === faulty) throw new Error('a fault in the middle')
-          return api.database.query()
-        },
-      })
-      let told = 0
-      let done = false
-      while (!done) {
+      const { send, lines } = await startApp()
+      const attempt = async (failing: number) => {
         const operation = await prepare()
         const before = await content()
-        statements = 0
-        faulty++
-        const status = await send(operation)
-        // The last attempt meets no fault, and shows that the others were good requests.
-        done = statements < faulty
-        expect([status < 300, isDeepStrictEqual(await content(), before)]).toEqual([done, !done])
-        if (!done) told = lines.length
+        const told = lines.length
+        const { result, steps } = await withFailures(
+          (step) => (step === failing ? { kind: 'bug', when: 'before' } : undefined),
+          () => send(operation),
+        )
+        const isDone = result.status === 'fulfilled' && result.value < 300
+        const isUntouched = isDeepStrictEqual(await content(), before)
+        return { steps, isDone, isUntouched, isTold: lines.length > told }
       }
-      expect(told).toBe(0)
-      expect(faulty).toBeGreaterThan(1)
+      // Without a fault: the others are good requests.
+      const { steps: all, ...whole } = await attempt(Infinity)
+      expect(whole).toMatchObject({ isDone: true, isUntouched: false })
+      expect(all.length).toBeGreaterThan(1)
+      for (const [failing] of all.entries()) {
+        const { steps, ...nothing } = await attempt(failing)
+        expect(steps).toEqual(all.slice(0, failing + 1))
+        expect(nothing).toEqual({ isDone: false, isUntouched: true, isTold: false })
+      }
     },
   )
 
@@ -145,7 +145,7 @@ onEachDatabase((kind) => {
     afterEach(() => run(mend[kind]))
 
     test.for(recordedOnes)('%s is neither done nor told', async ([, prepare]) => {
-      const { send, lines } = await appWith({})
+      const { send, lines } = await startApp()
       const operation = await prepare()
       const before = await content()
       await run([table, ...doom[kind]])

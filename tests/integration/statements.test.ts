@@ -4,7 +4,7 @@ import { UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import type { Given } from '../../src/db/statements.ts'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
-import { freshDatabase, onEachDatabase } from '../support/databases.ts'
+import { behindPgbouncer, freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { insertItems } from '../support/items.ts'
 import { settings } from '../support/settings.ts'
 
@@ -153,7 +153,8 @@ onEachDatabase((kind) => {
       (item) => item?.name,
       (error: unknown) => (error instanceof UnavailableError ? 'unavailable' : error),
     )
-    expect(outcome).toBe(kind === 'sqlite' ? 'before' : 'unavailable')
+    // Behind a PgBouncer of before 1.21 nothing is parsed beforehand.
+    expect(outcome).toBe(kind === 'sqlite' || behindPgbouncer ? 'before' : 'unavailable')
     expect(await items.find(public_id)).toMatchObject({ name: 'before' })
     expect(await items.change(public_id, { name: 'after' })).toMatchObject({ name: 'after' })
   })

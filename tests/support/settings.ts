@@ -9,6 +9,8 @@ export const environment = {
   ARGON2_MEMORY_COST: '19456',
   ARGON2_PARALLELISM: '1',
   LOG_LEVEL: 'info',
+  // One of before 1.21 would give the names of statements to connections that do not know them.
+  DATABASE_PREPARED_STATEMENTS: process.env['PGBOUNCER'] ? 'false' : 'true',
   // Tests of throttling turn it on.
   RATE_LIMIT_ENABLED: 'false',
 }
