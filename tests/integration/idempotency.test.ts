@@ -17,7 +17,7 @@ const items = '/api/v1/items'
 
 onEachDatabase((kind) => {
   // On a busy machine twenty at once are too much.
-  const api = useApi(kind, { OVERLOAD_DELAY_MS: '0' })
+  const api = useApi(kind, { OVERLOAD_DELAY_MS: '0', TRUST_PROXY: '127.0.0.1' })
 
   const post = (path: string, body: unknown, key: string, account?: Account) =>
     api.post(path, body, {
@@ -190,6 +190,18 @@ onEachDatabase((kind) => {
       expect([wrong.status, wrong.text.includes('token')]).toEqual([422, false])
       const sessions = await api.get(`${auth}/sessions`, { token: first.body.data.access_token })
       expect(sessions.body.data).toHaveLength(2)
+    })
+
+    test('a stranger elsewhere who knows the key learns nothing of the password', async () => {
+      const { email, password } = await api.account()
+      const headers = (address: string) => ({ 'idempotency-key': 'a-key-that-is-guessed', 'x-forwarded-for': address })
+      const send = (guess: string, address: string) =>
+        api.post(`${auth}/login`, { email, password: guess }, { headers: headers(address) })
+      expect((await send(password, '192.0.2.1')).status).toBe(200)
+      const guesses = [await send('a wrong password', '192.0.2.2'), await send(password, '192.0.2.2')]
+      expect(guesses.map(({ status }) => status)).toEqual([401, 200])
+      expect(guesses.some(isReplay)).toBe(false)
+      expect(isReplay(await send(password, '192.0.2.1'))).toBe(true)
     })
 
     test('a refused sign-in is refused again, and the right one under the same key succeeds', async () => {

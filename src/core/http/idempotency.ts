@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ValidationError } from '../errors.ts'
 import type { Answer, KeyedRequest, Once } from '../idempotency.ts'
+import { addressOf, networkOf } from './client.ts'
 import { statusOf } from './responses.ts'
 
 /** Headers of an answer that belong to what was made. */
@@ -37,13 +38,12 @@ async function answerOnce(request: FastifyRequest, reply: FastifyReply, ask: () 
   }
 }
 
-function keyedRequest({ caller, params, body }: FastifyRequest, route: string, header: string): KeyedRequest {
-  // Strangers share one scope: who has lost the answer may come back from another address.
-  return {
-    key: readKey(header),
-    scope: [route, caller?.public_id ?? ''],
-    content: JSON.stringify([params, body]),
-  }
+function keyedRequest(request: FastifyRequest, route: string, header: string): KeyedRequest {
+  const { caller, params, body } = request
+  // Who is not signed in is known by their network alone. Without it whoever guesses a key could try passwords on it:
+  // answers that are kept come before all throttling.
+  const sender = caller?.public_id ?? networkOf(addressOf(request))
+  return { key: readKey(header), scope: [route, sender], content: JSON.stringify([params, body]) }
 }
 
 function answerOf(reply: FastifyReply, payload: unknown): Answer {
