@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Kysely, Transaction } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Tables } from '../models/index.ts'
 import { isRetryable } from './errors.ts'
 
@@ -35,8 +35,15 @@ export interface Frame<T> {
 interface Scope {
   transaction?: Transaction<Tables> | undefined
   afterCommit: (() => void)[]
-  /** Where the transaction stays open behind the work that opened it. */
-  held?: { begin: () => Promise<unknown>; open?: OpenTransaction }
+  /** Where the transaction stays open behind the work that opened it, until the frame ends. */
+  held?: Held | undefined
+}
+
+interface Held {
+  begin: () => Promise<unknown>
+  open?: OpenTransaction
+  /** Settled when nothing runs in it. */
+  last: Promise<unknown>
 }
 
 type OpenTransaction = Awaited<ReturnType<typeof openTransaction>>
@@ -54,42 +61,61 @@ export function createTransactions(pool: Kysely<Tables>) {
     return result
   }
 
-  /** All of `work` in a transaction that stays open, unless the work fails. */
-  async function runHeld<T>(scope: Scope, held: NonNullable<Scope['held']>, work: () => Promise<T>): Promise<T> {
-    held.open = await openTransaction(pool)
-    scope.transaction = held.open.transaction
+  /** All of `work` in a transaction that stays open, unless the work fails that opened it. */
+  async function runHeld<T>(scope: Scope, held: Held, work: () => Promise<T>): Promise<T> {
+    if (scope.transaction) return runPart(scope, scope.transaction, work)
     try {
-      await held.begin()
-      return await work()
+      held.open = await openTransaction(pool)
+      scope.transaction = held.open.transaction
+      return await scopes.run({ ...scope, held: undefined }, async () => {
+        await held.begin()
+        return work()
+      })
     } catch (error) {
-      await rollBack(scope, error)
+      await rollBack(scope, held, error)
       throw error
     }
   }
 
-  async function rollBack(scope: Scope, reason: unknown): Promise<void> {
+  /** All of `work` in a transaction in which other work was done. That stands if this one fails, as it would by itself. */
+  async function runPart<T>(scope: Scope, opened: Transaction<Tables>, work: () => Promise<T>): Promise<T> {
+    const afterCommit: (() => void)[] = []
+    await sql`savepoint part`.execute(opened)
+    try {
+      const result = await scopes.run({ transaction: opened, afterCommit }, work)
+      await sql`release savepoint part`.execute(opened)
+      scope.afterCommit.push(...afterCommit)
+      return result
+    } catch (error) {
+      // Where even this fails, the next statement does too, and all is undone.
+      await sql`rollback to savepoint part`.execute(opened).catch(() => {})
+      throw error
+    }
+  }
+
+  async function rollBack(scope: Scope, held: Held, reason: unknown): Promise<void> {
     scope.transaction = undefined
     scope.afterCommit = []
-    await scope.held?.open?.rollBack(reason)
+    await held.open?.rollBack(reason)
   }
 
   async function transaction<T>(work: () => Promise<T>): Promise<T> {
     const scope = scopes.getStore()
-    if (scope?.transaction) return work()
-    const { held } = scope ?? {}
-    return retry(() => (scope && held ? runHeld(scope, held, work) : runAlone(work)))
+    if (!scope?.held) return scope?.transaction ? work() : retry(() => runAlone(work))
+    // Whoever comes when the frame has ended is on their own.
+    return inTurn(scope.held, () => retry(() => (scope.held ? runHeld(scope, scope.held, work) : runAlone(work))))
   }
 
-  /** Ends a transaction that was held with its last statements. */
-  async function commitWith(scope: Scope, last: () => Promise<unknown>): Promise<void> {
+  /** Ends a frame with its last statements. */
+  async function commitWith(scope: Scope, held: Held, last: () => Promise<unknown>): Promise<void> {
     try {
-      await transaction(last)
+      await (scope.transaction ? last() : retry(() => runHeld(scope, held, last)))
     } catch (error) {
-      if (scope.transaction) await rollBack(scope, error)
+      await rollBack(scope, held, error)
       throw error
     }
     scope.transaction = undefined
-    await scope.held?.open?.commit()
+    await held.open?.commit()
     for (const tell of scope.afterCommit) tell()
   }
 
@@ -100,16 +126,23 @@ export function createTransactions(pool: Kysely<Tables>) {
     single: <T>(work: () => Promise<T>): Promise<T> => (scopes.getStore()?.held ? transaction(work) : work()),
 
     frame<T>(work: () => Promise<T>, { begin, complete, abandon }: Frame<T>): Promise<T> {
-      const scope: Scope = { afterCommit: [], held: { begin } }
+      const held: Held = { begin, last: Promise.resolve() }
+      const scope: Scope = { afterCommit: [], held }
+      const end = (last?: () => Promise<unknown>) =>
+        inTurn(held, async () => {
+          scope.held = undefined
+          if (last) await commitWith(scope, held, last)
+          else if (scope.transaction) await commitWith(scope, held, abandon)
+        })
       return scopes.run(scope, async () => {
         let result: T
         try {
           result = await work()
         } catch (error) {
-          if (scope.transaction) await commitWith(scope, abandon)
+          await end()
           throw error
         }
-        await commitWith(scope, () => complete(result))
+        await end(() => complete(result))
         return result
       })
     },
@@ -120,6 +153,13 @@ export function createTransactions(pool: Kysely<Tables>) {
       else tell()
     },
   }
+}
+
+/** One after another: of several at once, each would open a transaction, and one alone be committed. */
+function inTurn<T>(held: Held, work: () => Promise<T>): Promise<T> {
+  const turn = held.last.then(work)
+  held.last = turn.catch(() => {})
+  return turn
 }
 
 /** A transaction that ends when it is told. Kysely's own such never gives the connection back when it cannot begin or commit. */
