@@ -42,13 +42,14 @@ onEachDatabase((kind) => {
     expect(await countItems(api.database)).toBe(before + 1)
   })
 
-  test('the same key with another body is refused', async () => {
+  test('the same key with another body or query is refused', async () => {
     const account = await api.account()
     const before = await countItems(api.database)
     await post(items, { name: 'One thing' }, 'a key', account).then(({ status }) => expect(status).toBe(400))
     await post(items, { name: 'One thing' }, '"a key"', account)
     const other = await post(items, { name: 'Another thing' }, '"a key"', account)
     expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused'])
+    expect((await post(`${items}?notify=true`, { name: 'One thing' }, '"a key"', account)).status).toBe(422)
     expect(await countItems(api.database)).toBe(before + 1)
   })
 

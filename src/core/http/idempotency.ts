@@ -37,12 +37,12 @@ async function answerOnce(request: FastifyRequest, reply: FastifyReply, ask: () 
   }
 }
 
-function keyedRequest({ caller, params, body }: FastifyRequest, route: string, header: string): KeyedRequest {
+function keyedRequest({ caller, params, query, body }: FastifyRequest, route: string, header: string): KeyedRequest {
   // Strangers share one scope: who has lost the answer may come back from another address.
   return {
     key: readKey(header),
     scope: [route, caller?.public_id ?? ''],
-    content: JSON.stringify([params, body]),
+    content: JSON.stringify([params, query, body]),
   }
 }
 
