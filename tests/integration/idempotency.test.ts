@@ -143,6 +143,20 @@ onEachDatabase((kind) => {
     },
   )
 
+  test.runIf(kind === 'postgresql')('a key that another transaction is just taking is not waited for', async () => {
+    const keys = createIdempotencyKeyRepository(api.database)
+    const claim = () => keys.claim({ key: 'busy', request_hash: '', seconds: 60 })
+    const [claimed, end] = [Promise.withResolvers<boolean>(), Promise.withResolvers<void>()]
+    const first = api.database.transaction(async () => {
+      claimed.resolve(await claim())
+      await end.promise
+    })
+    expect(await claimed.promise).toBe(true)
+    expect(await api.database.transaction(claim)).toBe(false)
+    end.resolve()
+    await first
+  })
+
   test('who fails because another process was quicker gets its answer', async () => {
     const request = { key: randomUUID(), scope: ['/'], content: '' }
     const answer = { status: 201, headers: {}, body: 'made' }
