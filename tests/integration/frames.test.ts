@@ -51,8 +51,9 @@ onEachDatabase((kind) => {
     const result = await database.frame(
       async () => {
         database.afterCommit(() => told.push('before'))
-        await database.transaction(async () => database.afterCommit(() => told.push('within')))
-        await database.transaction(() => add('second'))
+        const tell = (name: string) => database.transaction(async () => database.afterCommit(() => told.push(name)))
+        await database.transaction(() => tell('within'))
+        await database.transaction(() => tell('second').then(() => add('second')))
         await add('behind')
         told.push('work')
         return 'result'
@@ -60,7 +61,7 @@ onEachDatabase((kind) => {
       { ...frame, complete: async (given) => void told.push(`complete ${given}`) },
     )
     expect(result).toBe('result')
-    expect(told).toEqual(['before', 'work', 'complete result', 'within'])
+    expect(told).toEqual(['before', 'work', 'complete result', 'within', 'second'])
     expect(await names()).toEqual(['begin', 'second', 'behind'])
   })
 
@@ -85,11 +86,16 @@ onEachDatabase((kind) => {
   })
 
   test('work that catches a failure of its transaction may open another', async () => {
+    const told: string[] = []
+    const first = async () => {
+      database.afterCommit(() => told.push('first'))
+      await add('first').then(fail)
+    }
     await database.frame(async () => {
-      await database.transaction(() => add('first').then(fail)).catch(() => add('beside'))
+      await database.transaction(first).catch(() => add('beside'))
       await database.transaction(() => add('second'))
     }, frame)
-    expect(await names()).toEqual(['beside', 'begin', 'second', 'complete'])
+    expect([told, await names()]).toEqual([[], ['beside', 'begin', 'second', 'complete']])
   })
 
   test('transactions that work opens at once are made one after another, and commit together', async () => {
