@@ -26,8 +26,10 @@ export interface Database {
   single<T>(work: () => Promise<T>): Promise<T>
   /**
    * Runs `work`, and puts a frame around the transaction that it opens: that commits when `work` has ended, with what
-   * the frame adds, or not at all. Where `work` opens none, the frame has one of its own. Work that is done before its
-   * transaction, such as hashing, holds no connection. After a serialization failure or a deadlock all of it is run again.
+   * the frame adds, or not at all. Others that `work` opens are parts of it, one after another, and one that fails is
+   * undone alone. Where `work` opens none, the frame has one of its own. Work that is done before its
+   * transaction, such as hashing, holds no connection. After a serialization failure or a deadlock all of it is run
+   * again.
    */
   frame<T>(work: () => Promise<T>, frame: Frame<T>): Promise<T>
   /** Calls `tell` once the open transaction has committed, and never if it has not; at once if none is open. */

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Kysely, Transaction } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Tables } from '../models/index.ts'
 import { isRetryable } from './errors.ts'
 
@@ -35,8 +35,15 @@ export interface Frame<T> {
 interface Scope {
   transaction?: Transaction<Tables> | undefined
   afterCommit: (() => void)[]
-  /** Where the transaction stays open behind the work that opened it. */
-  held?: { begin: () => Promise<unknown>; open?: OpenTransaction }
+  /** Where the transaction stays open behind the work that opened it, until the frame ends. */
+  held?: Held | undefined
+}
+
+interface Held {
+  begin: () => Promise<unknown>
+  open?: OpenTransaction
+  /** Settled when nothing runs in it. */
+  last: Promise<unknown>
 }
 
 type OpenTransaction = Awaited<ReturnType<typeof openTransaction>>
@@ -54,43 +61,88 @@ export function createTransactions(pool: Kysely<Tables>) {
     return result
   }
 
-  /** All of `work` in a transaction that stays open, unless the work fails. */
-  async function runHeld<T>(scope: Scope, held: NonNullable<Scope['held']>, work: () => Promise<T>): Promise<T> {
-    held.open = await openTransaction(pool)
-    scope.transaction = held.open.transaction
+  /** All of `work` in a transaction that stays open, unless the work fails that opened it. */
+  async function runHeld<T>(scope: Scope, held: Held, work: () => Promise<T>): Promise<T> {
+    if (scope.transaction) return runPart(scope, scope.transaction, work)
     try {
-      await held.begin()
-      return await work()
+      held.open = await openTransaction(pool)
+      scope.transaction = held.open.transaction
+      return await scopes.run({ ...scope, held: undefined }, async () => {
+        await held.begin()
+        return work()
+      })
     } catch (error) {
-      await rollBack(scope, error)
+      await rollBack(scope, held, error)
       throw error
     }
   }
 
-  async function rollBack(scope: Scope, reason: unknown): Promise<void> {
+  /** All of `work` in a transaction in which other work was done. That stands if this one fails, as it would by itself. */
+  async function runPart<T>(scope: Scope, opened: Transaction<Tables>, work: () => Promise<T>): Promise<T> {
+    const afterCommit: (() => void)[] = []
+    await sql`savepoint part`.execute(opened)
+    try {
+      const result = await scopes.run({ transaction: opened, afterCommit }, work)
+      await sql`release savepoint part`.execute(opened)
+      scope.afterCommit.push(...afterCommit)
+      return result
+    } catch (error) {
+      // Where even this fails, the next statement does too, and all is undone.
+      await sql`rollback to savepoint part`.execute(opened).catch(() => {})
+      throw error
+    }
+  }
+
+  async function rollBack(scope: Scope, held: Held, reason: unknown): Promise<void> {
     scope.transaction = undefined
     scope.afterCommit = []
-    await scope.held?.open?.rollBack(reason)
+    await held.open?.rollBack(reason)
   }
 
   async function transaction<T>(work: () => Promise<T>): Promise<T> {
     const scope = scopes.getStore()
-    if (scope?.transaction) return work()
-    // A frame is run again as a whole.
-    return scope?.held ? runHeld(scope, scope.held, work) : retry(() => runAlone(work))
+    if (!scope?.held) return scope?.transaction ? work() : retry(() => runAlone(work))
+    // Whoever comes when the frame has ended is on their own.
+    return inTurn(scope.held, () => (scope.held ? runHeld(scope, scope.held, work) : retry(() => runAlone(work))))
   }
 
-  /** Ends a transaction that was held with its last statements. */
-  async function commitWith(scope: Scope, last: () => Promise<unknown>): Promise<void> {
+  /** Ends a frame with its last statements. */
+  async function commitWith(scope: Scope, held: Held, last: () => Promise<unknown>): Promise<void> {
     try {
-      await transaction(last)
+      await (scope.transaction ? last() : runHeld(scope, held, last))
     } catch (error) {
-      if (scope.transaction) await rollBack(scope, error)
+      await rollBack(scope, held, error)
       throw error
     }
     scope.transaction = undefined
-    await scope.held?.open?.commit()
+    await held.open?.commit()
     for (const tell of scope.afterCommit) tell()
+  }
+
+  /** Runs work, and ends the transaction that it opened, or has one of its own. */
+  function runFramed<T>(work: () => Promise<T>, { begin, complete, abandon }: Frame<T>): Promise<T> {
+    const held: Held = { begin, last: Promise.resolve() }
+    const scope: Scope = { afterCommit: [], held }
+    const end = (last: () => Promise<unknown>) =>
+      inTurn(held, () => {
+        scope.held = undefined
+        return last()
+      })
+    return scopes.run(scope, async () => {
+      let result: T
+      try {
+        result = await work()
+      } catch (error) {
+        await end(async () => {
+          if (!scope.transaction) return
+          if (isRetryable(error)) await rollBack(scope, held, error)
+          else await commitWith(scope, held, abandon)
+        })
+        throw error
+      }
+      await end(() => commitWith(scope, held, () => complete(result)))
+      return result
+    })
   }
 
   return {
@@ -99,21 +151,8 @@ export function createTransactions(pool: Kysely<Tables>) {
 
     single: <T>(work: () => Promise<T>): Promise<T> => (scopes.getStore()?.held ? transaction(work) : work()),
 
-    frame: <T>(work: () => Promise<T>, { begin, complete, abandon }: Frame<T>): Promise<T> =>
-      retry(() => {
-        const scope: Scope = { afterCommit: [], held: { begin } }
-        return scopes.run(scope, async () => {
-          let result: T
-          try {
-            result = await work()
-          } catch (error) {
-            if (scope.transaction) await commitWith(scope, abandon)
-            throw error
-          }
-          await commitWith(scope, () => complete(result))
-          return result
-        })
-      }),
+    // A part of a transaction that others have undone cannot be run again by itself; all of it can.
+    frame: <T>(work: () => Promise<T>, frame: Frame<T>): Promise<T> => retry(() => runFramed(work, frame)),
 
     afterCommit(tell: () => void): void {
       const scope = scopes.getStore()
@@ -121,6 +160,13 @@ export function createTransactions(pool: Kysely<Tables>) {
       else tell()
     },
   }
+}
+
+/** One after another: of several at once, each would open a transaction, and one alone be committed. */
+function inTurn<T>(held: Held, work: () => Promise<T>): Promise<T> {
+  const turn = held.last.then(work)
+  held.last = turn.catch(() => {})
+  return turn
 }
 
 /** A transaction that ends when it is told. Kysely's own such never gives the connection back when it cannot begin or commit. */

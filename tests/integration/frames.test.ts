@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { UnavailableError } from '../../src/core/errors.ts'
+import { ConflictError, UnavailableError } from '../../src/core/errors.ts'
 import { openDatabase, type Database } from '../../src/db/database.ts'
 import { Api } from '../support/api.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
@@ -51,8 +51,9 @@ onEachDatabase((kind) => {
     const result = await database.frame(
       async () => {
         database.afterCommit(() => told.push('before'))
-        await database.transaction(async () => database.afterCommit(() => told.push('within')))
-        await database.transaction(() => add('second'))
+        const tell = (name: string) => database.transaction(async () => database.afterCommit(() => told.push(name)))
+        await database.transaction(() => tell('within'))
+        await database.transaction(() => tell('second').then(() => add('second')))
         await add('behind')
         told.push('work')
         return 'result'
@@ -60,7 +61,7 @@ onEachDatabase((kind) => {
       { ...frame, complete: async (given) => void told.push(`complete ${given}`) },
     )
     expect(result).toBe('result')
-    expect(told).toEqual(['before', 'work', 'complete result', 'within'])
+    expect(told).toEqual(['before', 'work', 'complete result', 'within', 'second'])
     expect(await names()).toEqual(['begin', 'second', 'behind'])
   })
 
@@ -85,11 +86,52 @@ onEachDatabase((kind) => {
   })
 
   test('work that catches a failure of its transaction may open another', async () => {
+    const told: string[] = []
+    const first = async () => {
+      database.afterCommit(() => told.push('first'))
+      await add('first').then(fail)
+    }
     await database.frame(async () => {
-      await database.transaction(() => add('first').then(fail)).catch(() => add('beside'))
+      await database.transaction(first).catch(() => add('beside'))
       await database.transaction(() => add('second'))
     }, frame)
-    expect(await names()).toEqual(['beside', 'begin', 'second', 'complete'])
+    expect([told, await names()]).toEqual([[], ['beside', 'begin', 'second', 'complete']])
+  })
+
+  test('transactions that work opens at once are made one after another, and commit together', async () => {
+    const both = () => Promise.all([database.transaction(() => add('one')), database.single(() => add('other'))])
+    await database.frame(both, frame)
+    expect(await names()).toEqual(['begin', 'one', 'other', 'complete'])
+    const one = () =>
+      Promise.all([database.transaction(() => add('one').then(fail)), database.single(() => add('other'))])
+    await expect(database.frame(one, frame)).rejects.toThrow('on purpose')
+    expect(await names()).toEqual(['begin', 'other', 'abandon'])
+  })
+
+  test('a transaction that fails behind another is undone alone, and its error is told', async () => {
+    const told: string[] = []
+    const user = { email: randomUUID(), password_hash: '', first_name: '', last_name: '' }
+    const addUser = async () => {
+      await add('work')
+      database.afterCommit(() => told.push('added'))
+      await database.query().insertInto('users').values(user).execute()
+    }
+    const twice = async () => {
+      await database.transaction(addUser)
+      await database.transaction(addUser)
+    }
+    await expect(database.frame(twice, frame)).rejects.toThrow(ConflictError)
+    expect([told, await names()]).toEqual([['added'], ['begin', 'work', 'abandon']])
+  })
+
+  test('what work leaves behind when it has ended has transactions of its own', async () => {
+    const ended = Promise.withResolvers<void>()
+    let late: Promise<unknown> | undefined
+    const work = async () => void (late = ended.promise.then(() => database.single(() => add('late'))))
+    await database.frame(work, frame)
+    ended.resolve()
+    await late
+    expect(await names()).toEqual(['begin', 'complete', 'late'])
   })
 
   test('a commit that fails is an error, and nothing is told', async () => {

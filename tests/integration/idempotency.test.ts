@@ -42,13 +42,14 @@ onEachDatabase((kind) => {
     expect(await countItems(api.database)).toBe(before + 1)
   })
 
-  test('the same key with another body is refused', async () => {
+  test('the same key with another body or query is refused', async () => {
     const account = await api.account()
     const before = await countItems(api.database)
     await post(items, { name: 'One thing' }, 'a key', account).then(({ status }) => expect(status).toBe(400))
     await post(items, { name: 'One thing' }, '"a key"', account)
     const other = await post(items, { name: 'Another thing' }, '"a key"', account)
     expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused'])
+    expect((await post(`${items}?notify=true`, { name: 'One thing' }, '"a key"', account)).status).toBe(422)
     expect(await countItems(api.database)).toBe(before + 1)
   })
 
@@ -141,6 +142,20 @@ onEachDatabase((kind) => {
       expect([answer.status, answer.body.errors?.[0]?.field]).toEqual([400, 'Idempotency-Key'])
     },
   )
+
+  test.runIf(kind === 'postgresql')('a key that another transaction is just taking is not waited for', async () => {
+    const keys = createIdempotencyKeyRepository(api.database)
+    const claim = () => keys.claim({ key: 'busy', request_hash: '', seconds: 60 })
+    const [claimed, end] = [Promise.withResolvers<boolean>(), Promise.withResolvers<void>()]
+    const first = api.database.transaction(async () => {
+      claimed.resolve(await claim())
+      await end.promise
+    })
+    expect(await claimed.promise).toBe(true)
+    expect(await api.database.transaction(claim)).toBe(false)
+    end.resolve()
+    await first
+  })
 
   test('who fails because another process was quicker gets its answer', async () => {
     const request = { key: randomUUID(), scope: ['/'], content: '' }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
+import fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { expectedVersions } from '../../src/core/http/conditional.ts'
+import { expectedVersions, spareUnchanged, tagged } from '../../src/core/http/conditional.ts'
 import { anyString } from './arbitraries.ts'
 
 const id = 'f47ac10b-58cc-4372-a567-0e02b2c3d479'
@@ -47,4 +48,15 @@ test('without the header, and with a star, any version will do', () => {
   for (const header of ['*', ' *\t']) expect(versions(header)).toBeUndefined()
   expect(expectedVersions({}, id)).toBeUndefined()
   expect(versions('')).toEqual([])
+})
+
+test('an error is told to who has what the handler read before it', async () => {
+  const app = fastify()
+  spareUnchanged(app)
+  app.get('/', (_request, reply) => {
+    tagged(reply, { public_id: id, version: 1 })
+    throw new Error('on purpose')
+  })
+  const { statusCode } = await app.inject({ url: '/', headers: { 'if-none-match': `"${id}.1"` } })
+  expect(statusCode).toBe(500)
 })

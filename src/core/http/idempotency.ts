@@ -14,7 +14,7 @@ const kept = ['location', 'etag']
  */
 export function acceptIdempotencyKeys(app: FastifyInstance, once: Once): void {
   app.addHook('onRoute', (route) => {
-    if (route.method !== 'POST') return
+    if (![route.method].flat().includes('POST')) return
     const { handler, url } = route
     route.handler = function handle(request, reply) {
       const header = request.headers['idempotency-key']
@@ -39,11 +39,11 @@ async function answerOnce(request: FastifyRequest, reply: FastifyReply, ask: () 
 }
 
 function keyedRequest(request: FastifyRequest, route: string, header: string): KeyedRequest {
-  const { caller, params, body } = request
+  const { caller, params, query, body } = request
   // Who is not signed in is known by their network alone. Without it whoever guesses a key could try passwords on it:
   // answers that are kept come before all throttling.
   const sender = caller?.public_id ?? networkOf(addressOf(request))
-  return { key: readKey(header), scope: [route, sender], content: JSON.stringify([params, body]) }
+  return { key: readKey(header), scope: [route, sender], content: JSON.stringify([params, query, body]) }
 }
 
 function answerOf(reply: FastifyReply, payload: unknown): Answer {

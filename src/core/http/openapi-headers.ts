@@ -66,7 +66,7 @@ export const takesIfMatch = ({ method, schema }: CollectedRoute) =>
   Boolean(schema?.versioned) && (method === 'PATCH' || method === 'DELETE')
 
 /** Whether what is sent again under the same key is done once. */
-export const takesIdempotencyKey = ({ method }: CollectedRoute) => method === 'POST'
+export const takesIdempotencyKey = ({ method }: CollectedRoute) => [method].flat().includes('POST')
 
 /** The headers that a route takes, as parameters. */
 export const headerParametersOf = (route: CollectedRoute) => [

@@ -27,8 +27,9 @@ export function limitTime(app: FastifyInstance, seconds: number): void {
       if (reply.elapsedTime < seconds * 1000) return
       const { complete, destroyed } = reply.request.raw
       // For one that has not arrived yet Node has a limit of its own, and 408.
-      if (complete) expire(reply)
-      else if (destroyed) running.delete(reply)
+      if (!complete && !destroyed) continue
+      running.delete(reply)
+      if (complete && !reply.sent && !reply.raw.headersSent) expire(reply)
     }
   }, interval).unref()
   app.addHook('onClose', (_app, done) => {
