@@ -18,7 +18,7 @@ export function acceptIdempotencyKeys(app: FastifyInstance, once: Once): void {
     const { handler, url } = route
     route.handler = function handle(request, reply) {
       const header = request.headers['idempotency-key']
-      if (header === undefined) return handler.call(this, request, reply)
+      if (header === undefined || request.method !== 'POST') return handler.call(this, request, reply)
       const work = async () => answerOf(reply, await handler.call(this, request, reply))
       return answerOnce(request, reply, () => once(keyedRequest(request, url, String(header)), work))
     }
