@@ -8,6 +8,7 @@
 // signs in, out and refreshes, sends what is refused, breaks off, on kept-alive connections, new ones, and such that
 // are closed in between. As many items are deleted as are made; rows of deleted ones stay, as those of ended sessions,
 // security events and kept answers do, so the database grows.
+// Before, the server has remembered as many access tokens as it does: their filling would look like growth.
 // Every 5 s is noted what process, database and clients tell (bench/soak/series.ts). `--to` puts it into the document
 // of that name. PostgreSQL runs with `fsync=off`.
 //

@@ -10,6 +10,7 @@ import { addRows } from '../load/world.ts'
 import { quantile } from '../support/figures.ts'
 import { template, type Server, type Workbench } from '../support/workbench.ts'
 import type { SoakOrder } from './clients.ts'
+import { fillMemory } from './fill.ts'
 import type { Sample } from './series.ts'
 import { add, emptyTally, type Tally } from './tally.ts'
 import { watch, type Watch } from './watch.ts'
@@ -106,6 +107,7 @@ export async function soak(bench: Workbench, kind: DatabaseKind, rate: number, m
   try {
     await answerOf(clients)
     await addRows(server.databaseUrl, standing)
+    await fillMemory(server.address)
     // Of a pool nothing need be left.
     await comeToRest(seen, { connections: 0, active: 0, in_transaction: 0 })
     const before = restOf(await seen.sample())
