@@ -1,9 +1,9 @@
-// The limit: what the template's items cost when written by hand, on bare `node:http`, for these six requests alone.
+// The limit: what the template's items cost when written by hand, on bare `node:http`, for these seven requests alone.
 //
 // The same visible work as the template: the token's check, one query for session and user, the same validation
 // (in a minimal form), JSON and headers. Left out: everything else, such as logs, rate limits, CORS, the API
 // document, doubtful framing, telling which field was wrong, filters, other orders, confirming a refreshed session,
-// and taking the cursors that it makes.
+// taking the cursors that it makes, conditional requests and keys to send them again.
 import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { verifyToken } from './tokens.ts'
@@ -22,6 +22,12 @@ export interface Row {
   created_at: string
 }
 
+/** One item, with its version for the `ETag`. */
+export interface Item {
+  public_id: string
+  version?: number | undefined
+}
+
 interface Page {
   rows: Row[]
   total: number
@@ -30,12 +36,12 @@ interface Page {
 /** Each is one statement, pages aside, which are two. Given at once or later, as the database has it. */
 export interface Store {
   findActor(session: string, user: string): Given<Actor | undefined>
-  find(publicId: string): Given<object | undefined>
+  find(publicId: string): Given<Item | undefined>
   list(limit: number, offset: number): Given<Page>
   search(part: string, limit: number, offset: number): Given<Page>
-  add(owner: Actor, item: ItemCreate): Given<{ public_id: string }>
+  add(owner: Actor, item: ItemCreate): Given<Item>
   /** Changes what is given. Gives undefined unless there is such an item, and it is the actor's own or `any` may be changed. */
-  change(publicId: string, changes: ItemUpdate, actor: Actor, any: boolean): Given<object | undefined>
+  change(publicId: string, changes: ItemUpdate, actor: Actor, any: boolean): Given<Item | undefined>
   /** Gives false unless there was such an item, and it was the actor's own or `any` may be removed. */
   remove(publicId: string, actor: Actor, any: boolean): Given<boolean>
 }
@@ -91,14 +97,14 @@ async function handle(store: Store, request: IncomingMessage, response: ServerRe
   if (route === path && method === 'POST') {
     const actor = await authenticate(store, request, true)
     const item = await store.add(actor!, readCreate(await readJson(request)) ?? raise(invalid()))
-    return answer(request, response, item, 201, `${path}/${item.public_id}`)
+    return answerItem(request, response, item, 201, `${path}/${item.public_id}`)
   }
   if (!route.startsWith(`${path}/`)) throw new Refusal(404, 'not_found', 'Not found')
 
   const id = route.slice(path.length + 1)
   if (method === 'GET') {
     await authenticate(store, request, false)
-    return answer(request, response, (await store.find(checked(id))) ?? raise(notFound()))
+    return answerItem(request, response, (await store.find(checked(id))) ?? raise(notFound()))
   }
   if (method !== 'PATCH' && method !== 'DELETE')
     throw new Refusal(405, 'method_not_allowed', 'The path does not take this method')
@@ -106,7 +112,7 @@ async function handle(store: Store, request: IncomingMessage, response: ServerRe
   const any = mayChangeAny.includes(actor.role)
   if (method === 'PATCH') {
     const changes = readUpdate(await readJson(request)) ?? raise(invalid())
-    return answer(
+    return answerItem(
       request,
       response,
       (await store.change(checked(id), changes, actor, any)) ?? (await whyNot(store, id)),
@@ -173,8 +179,15 @@ function cursorOf({ created_at, id }: Row): string {
   return `${Buffer.from(place).toString('base64url')}.${signature}`
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, data: object, status = 200, location?: string) {
-  send(request, response, status, { success: true, data, timestamp: new Date().toISOString() }, location)
+function answer(request: IncomingMessage, response: ServerResponse, data: object, status = 200, more?: string[]) {
+  send(request, response, status, { success: true, data, timestamp: new Date().toISOString() }, more)
+}
+
+function answerItem(request: IncomingMessage, response: ServerResponse, item: Item, status = 200, location?: string) {
+  const headers = ['etag', `"${item.public_id}.${item.version}"`]
+  if (location !== undefined) headers.push('location', location)
+  item.version = undefined
+  answer(request, response, item, status, headers)
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -195,11 +208,10 @@ const fixedHeaders = Object.entries({
   'content-type': 'application/json; charset=utf-8',
 }).flat()
 
-function send(request: IncomingMessage, response: ServerResponse, status: number, body: object, location?: string) {
+function send(request: IncomingMessage, response: ServerResponse, status: number, body: object, more: string[] = []) {
   const text = JSON.stringify(body)
   const given = request.headers['x-request-id']
   const id = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID()
-  const headers = [...fixedHeaders, 'x-request-id', id, 'content-length', String(Buffer.byteLength(text))]
-  if (location !== undefined) headers.push('location', location)
+  const headers = [...fixedHeaders, 'x-request-id', id, 'content-length', String(Buffer.byteLength(text)), ...more]
   response.writeHead(status, headers).end(text)
 }
