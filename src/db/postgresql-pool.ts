@@ -70,19 +70,16 @@ export function createPool(config: EngineConfig): Pool {
   // The pool throws at once, rather than reject, when it cannot read a certificate that the URL names.
   const connect = async () => pool.connect()
   const line = createLine(config.DATABASE_QUEUE_SIZE)
-  async function next(): Promise<pg.PoolClient> {
-    try {
-      return pool.idleCount > 0 ? await pool.connect() : await line.wait(connect)
-    } catch (error) {
-      // Whatever the reason: who cannot connect has no database.
-      if (error instanceof UnavailableError) throw error
-      throw new UnavailableError('The database is not available right now', { cause: error })
-    }
-  }
-
   async function take(): Promise<pg.PoolClient> {
     for (;;) {
-      const client = await next()
+      let client
+      try {
+        client = pool.idleCount > 0 ? await pool.connect() : await line.wait(connect)
+      } catch (error) {
+        // Whatever the reason: who cannot connect has no database.
+        if (error instanceof UnavailableError) throw error
+        throw new UnavailableError('The database is not available right now', { cause: error })
+      }
       if (pool.ending) {
         // Closed meanwhile: Kysely would fail to take it and never give it back, and closing would wait for ever.
         client.release()

@@ -1,5 +1,6 @@
 import { PostgresDialect, sql, type CompiledQuery, type QueryResult } from 'kysely'
 import { likePattern, type Engine, type EngineConfig } from './engine.ts'
+import { isRetryable } from './errors.ts'
 import { createPool } from './postgresql-pool.ts'
 import { retry } from './transactions.ts'
 
@@ -19,7 +20,12 @@ export function postgresqlEngine(config: EngineConfig): Engine {
   return {
     kind: 'postgresql',
     dialect: new PostgresDialect({ pool: { connect: take, end: async () => {}, options } }),
-    run: (query) => retry(() => run(query)),
+    run: (query) =>
+      // Nearly all succeed at once; `retry` would cost each of them more promises.
+      run(query).catch((error: unknown) => {
+        if (isRetryable(error)) return retry(() => run(query))
+        throw error
+      }),
     close,
     delay,
     exists: () => true,
