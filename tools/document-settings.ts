@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { projectRoot } from '../src/core/config.ts'
-import { sampleSecret, settings } from '../src/core/settings.ts'
+import { sampleSecret } from '../src/core/setting-forms.ts'
+import { settings } from '../src/core/settings.ts'
 
 interface Setting {
   name: string

@@ -3,7 +3,7 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ConfigError, projectRoot } from './config.ts'
-import { sampleSecret } from './settings.ts'
+import { sampleSecret } from './setting-forms.ts'
 
 const envFile = join(projectRoot, '.env')
 export const secrets = ['SECRET_KEY', 'JWT_SECRET_KEY', 'ENCRYPTION_KEY']

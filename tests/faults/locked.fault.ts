@@ -1,8 +1,8 @@
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { expect, vi } from 'vitest'
 import { freshDatabase } from '../support/databases.ts'
+import { lockTables } from '../support/lock.ts'
 import { register, startWriters } from './support/clients.ts'
 import { fault } from './support/fault.ts'
 import { watchLiveness } from './support/liveness.ts'
@@ -10,20 +10,6 @@ import { lostAndDoubled } from './support/lookup.ts'
 import { Server } from './support/server.ts'
 
 const [limit, locked] = [2, 6]
-
-/** Locks the table of items from outside. Gives what unlocks it. */
-async function lockItems(url: string): Promise<() => Promise<void>> {
-  if (url.startsWith('sqlite:')) {
-    const other = new DatabaseSync(url.slice('sqlite:///'.length), { timeout: 5000 })
-    other.exec('begin immediate')
-    return async () => other.close()
-  }
-  const other = new pg.Client(url)
-  await other.connect()
-  await other.query('begin')
-  await other.query('lock table items in access exclusive mode')
-  return () => other.end()
-}
 
 /** The server's connections that are not idle. */
 async function busyConnections(url: string): Promise<number> {
@@ -52,7 +38,7 @@ fault(
     const writers = startWriters(server.address, await register(server.address), 32)
     await writers.more(100)
     const liveness = watchLiveness(server.address)
-    const unlock = await lockItems(url)
+    const unlock = await lockTables(url, ['items'], 'access exclusive')
     await sleep(locked * 1000)
     const median = await liveness.stop()
     const slowest = writers.slowest()

@@ -1,27 +1,12 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createItemRepository } from '../../src/repositories/item.repository.ts'
 import { Api } from '../support/api.ts'
 import { freshDatabase, onEachDatabase } from '../support/databases.ts'
 import { countItems } from '../support/items.ts'
-
-/** Lets nobody write into the database until it is called again. */
-async function holdDatabase(url: string): Promise<() => Promise<void>> {
-  if (url.startsWith('sqlite')) {
-    const holder = new DatabaseSync(url.slice('sqlite:///'.length))
-    holder.exec('begin immediate')
-    return async () => holder.close()
-  }
-  const holder = new pg.Client(url)
-  await holder.connect()
-  await holder.query('begin')
-  await holder.query('lock table items, users in share row exclusive mode')
-  return () => holder.end()
-}
+import { lockTables } from '../support/lock.ts'
 
 onEachDatabase((kind) => {
   const api = new Api()
@@ -34,7 +19,7 @@ onEachDatabase((kind) => {
 
   test('a request that has no answer in time ends in 503, and what comes late is nobody’s', async () => {
     const { access_token: token } = await api.account()
-    const release = await holdDatabase(url)
+    const release = await lockTables(url, ['items', 'users'])
     const { status, headers, body } = await api.post('/api/v1/items', { name: 'late' }, { token })
     expect({ status, code: body.code }).toEqual({ status: 503, code: 'unavailable' })
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
@@ -51,7 +36,7 @@ onEachDatabase((kind) => {
     const { access_token: token, email, password: old_password } = await api.account()
     const body = { old_password, new_password: 'another horse battery' }
     const change = () => api.post('/api/v1/users/me/password', body, { token, headers: { 'idempotency-key': 'once' } })
-    const release = await holdDatabase(url)
+    const release = await lockTables(url, ['items', 'users'])
     expect((await change()).status).toBe(503)
     await release()
     const again = await vi.waitFor(async () => {

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { projectRoot } from '../../src/core/config.ts'
 
 const written = ['.env.example', 'docs/configuration.md']
-const files = [...written, 'src/core/settings.ts']
+const files = [...written, 'src/core/settings.ts', 'src/core/setting-forms.ts']
 
 const check = (folder: string) => {
   const { status, stderr } = spawnSync(process.execPath, ['tools/document-settings.ts', '--check'], {
