@@ -32,13 +32,19 @@ interface Tally {
 
 type Table = 'users' | 'items'
 
-/** How many live rows a table holds. */
-export async function countRows(database: Database, table: Table): Promise<Tally> {
-  const { rows } = await sql<Tally>`
-    select count(*) as count, (select coalesce(max(id), 0) from ${sql.table(table)}) as newest
-    from ${sql.table(table)} where deleted_at is null
-  `.execute(database.query())
-  return rows[0]!
+/**
+ * How many live rows a table holds. It waits for a batch that another call is adding: a request may have committed a row
+ * among its numbers, and what the batch has below that one would never be counted.
+ */
+export function countRows({ engine, query, transaction }: Database, table: Table): Promise<Tally> {
+  return transaction(async () => {
+    await query().executeQuery(CompiledQuery.raw(engine.migrationLock))
+    const { rows } = await sql<Tally>`
+      select count(*) as count, (select coalesce(max(id), 0) from ${sql.table(table)}) as newest
+      from ${sql.table(table)} where deleted_at is null
+    `.execute(query())
+    return rows[0]!
+  })
 }
 
 /** The same a while later: only what came since is counted, be it from here or from elsewhere. */
